@@ -1,0 +1,236 @@
+"""CloudEvents 1.0 over HTTP: binary, structured and batch mode, each event accepted or refused on its own."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import unquote
+
+import msgspec
+
+from shared.contracts.entities import entity_of
+from shared.contracts.headers import whole
+from shared.contracts.strict_json import Number, check_depth, parse
+from shared.contracts.values import read_instant
+from shared.kernel.errors import (
+    Fault,
+    InvalidInputError,
+    MalformedError,
+    QuintantError,
+    TooLargeError,
+    UnsupportedMediaTypeError,
+)
+from shared.kernel.ids import is_id
+
+MAX_BODY_BYTES = 8 * 1024 * 1024
+MAX_EVENT_BYTES = 256 * 1024
+"""Of the data of one event; well below what a Kafka record may hold by default."""
+MAX_BATCH = 1000
+
+BATCH = "application/cloudevents-batch+json"
+STRUCTURED = "application/cloudevents+json"
+
+_URI_REFERENCE = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]{1,255}")
+_NEVER = datetime.min.replace(tzinfo=UTC)
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event as it came in. `(source, id)` is its identity; `data` are the bytes as sent, not yet checked."""
+
+    type: str
+    source: str
+    id: str
+    subject: str
+    """The id of the entity: always that of the data."""
+    time: datetime
+    """When it happened in the source (`occurred_at`), UTC."""
+    sequence: int
+    """The source's own order among events of the same instant."""
+    data: bytes
+    cause: str | None = None
+    """The id of the event that led to this one."""
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """One event that cannot be accepted, and why; identity as far as it could be read."""
+
+    source: str | None
+    id: str | None
+    error: QuintantError
+
+
+def parse_events(headers: Mapping[str, str], body: bytes) -> Sequence[Event | Refused]:
+    """The events of one HTTP request, in its order; header names are lower-case.
+
+    Raises for what concerns the request as a whole: UnsupportedMediaTypeError, TooLargeError, MalformedError.
+    """
+    if len(body) > MAX_BODY_BYTES:
+        raise TooLargeError(f"The body is longer than {MAX_BODY_BYTES} bytes.")
+    media = _media_type(headers.get("content-type", ""))
+    if media == BATCH:  # first: it shares a prefix with the structured type
+        return [_structured(item) for item in _items(body)]
+    if media == STRUCTURED:
+        return [_structured(body)]
+    if (media == "application/json" or media.endswith("+json")) and any(name.startswith("ce-") for name in headers):
+        return [_binary(headers, body)]
+    raise UnsupportedMediaTypeError(f"Send {STRUCTURED}, {BATCH}, or JSON data with ce- headers.")
+
+
+def _media_type(content_type: str) -> str:
+    media, *parameters = (part.strip().lower() for part in content_type.split(";"))
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip() == "charset" and value.strip().strip('"') not in ("utf-8", "utf8"):
+            raise UnsupportedMediaTypeError("JSON is read as UTF-8 only.")
+    return media
+
+
+def _items(body: bytes) -> Sequence[bytes]:
+    check_depth(body)
+    try:
+        body.decode()
+        items = msgspec.json.decode(body, type=list[msgspec.Raw])
+    except msgspec.ValidationError:
+        raise MalformedError("A batch is a JSON array of events.") from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise MalformedError("The body is not JSON in UTF-8.") from None
+    if len(items) > MAX_BATCH:
+        raise TooLargeError(f"A batch holds at most {MAX_BATCH} events.")
+    return [bytes(item) for item in items]
+
+
+def _structured(item: bytes) -> Event | Refused:
+    try:
+        attributes = parse(item)
+        if not isinstance(attributes, dict):
+            raise InvalidInputError("An event is a JSON object.", faults=[Fault("", "must be an object")])
+        data = msgspec.json.decode(item, type=dict[str, msgspec.Raw]).get("data", msgspec.Raw())
+    except QuintantError as error:
+        return Refused(None, None, error)
+    return _event(attributes, attributes.get("data"), bytes(data), "/{}")
+
+
+def _binary(headers: Mapping[str, str], body: bytes) -> Event | Refused:
+    attributes: dict[str, Any] = {
+        name.removeprefix("ce-"): unquote(value) for name, value in headers.items() if name.startswith("ce-")
+    }
+    attributes.setdefault("traceparent", headers.get("traceparent"))
+    try:
+        data = parse(body)
+    except QuintantError as error:
+        return Refused(attributes.get("source"), attributes.get("id"), error)
+    return _event(attributes, data, body, "ce-{}")
+
+
+def _event(attributes: Mapping[str, Any], data: object, raw: bytes, where: str) -> Event | Refused:
+    source, event_id = (_text(attributes.get(name)) for name in ("source", "id"))
+    if len(raw) > MAX_EVENT_BYTES:
+        return Refused(source, event_id, TooLargeError(f"The data of one event are at most {MAX_EVENT_BYTES} bytes."))
+    reader = _Attributes(attributes, where)
+    event = Event(
+        type=reader.type(),
+        source=reader.source(),
+        id=reader.identifier("id"),
+        subject=reader.subject(data),
+        time=reader.time(),
+        sequence=reader.sequence(),
+        data=raw,
+        cause=reader.identifier("cause") if attributes.get("cause") is not None else None,
+        traceparent=reader.traceparent(),
+    )
+    reader.content_type()
+    if reader.faults:
+        error = InvalidInputError("This is no event that Quintant reads.", faults=reader.faults)
+        return Refused(source, event_id, error)
+    return event
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and not isinstance(value, Number) else None
+
+
+class _Attributes:
+    """Reads the context attributes of one event and gathers what is wrong with them; then what it returns is void."""
+
+    def __init__(self, attributes: Mapping[str, Any], where: str) -> None:
+        self._attributes = attributes
+        self._where = where
+        self.faults: list[Fault] = []
+        if attributes.get("specversion") != "1.0":
+            self._fault("specversion", 'must be "1.0"')
+
+    def _fault(self, name: str, reason: str) -> None:
+        self.faults.append(Fault(self._where.format(name), reason))
+
+    def _required(self, name: str) -> str | None:
+        text = _text(self._attributes.get(name))
+        if text is None:
+            self._fault(name, "must be a string" if self._attributes.get(name) is not None else "is required")
+        return text
+
+    def type(self) -> str:
+        text = self._required("type")
+        if text is not None:
+            try:
+                entity_of(text)
+            except InvalidInputError as error:
+                self._fault("type", error.faults[0].reason)
+        return text or ""
+
+    def source(self) -> str:
+        text = self._required("source")
+        if text is not None and not _URI_REFERENCE.fullmatch(text):
+            self._fault("source", "must be a URI reference of 1 to 255 characters, such as /crm/emea")
+        return text or ""
+
+    def identifier(self, name: str) -> str:
+        text = self._required(name)
+        if text is not None and not is_id(text):
+            self._fault(name, "must be 1 to 255 printable characters without a blank at either end")
+        return text or ""
+
+    def time(self) -> datetime:
+        text = self._required("time")
+        try:
+            return _NEVER if text is None else read_instant(text)
+        except ValueError as error:
+            self._fault("time", str(error))
+            return _NEVER
+
+    def sequence(self) -> int:
+        value = self._attributes.get("sequence")
+        if value is None:
+            return 0
+        try:
+            return whole(value if isinstance(value, str) else "")
+        except ValueError as error:
+            self._fault("sequence", str(error))
+            return 0
+
+    def subject(self, data: object) -> str:
+        """The id in the data; a `subject` that is said must be the same."""
+        if not isinstance(data, dict):
+            base64 = "data_base64" in self._attributes
+            self.faults.append(Fault("/data", "must be a JSON object in `data`" if base64 else "must be a JSON object"))
+            return ""
+        entity_id = _text(data.get("id"))
+        if entity_id is None or not is_id(entity_id):
+            self.faults.append(Fault("/data/id", "is required: the id of the entity, 1 to 255 printable characters"))
+        elif self._attributes.get("subject") not in (None, entity_id):
+            self._fault("subject", "must be the id of the data")
+        return entity_id or ""
+
+    def traceparent(self) -> str | None:
+        """W3C Trace Context: what cannot be read is left out, never refused."""
+        text = _text(self._attributes.get("traceparent"))
+        return text if text is not None and _TRACEPARENT.fullmatch(text) else None
+
+    def content_type(self) -> None:
+        media = self._attributes.get("datacontenttype")
+        if media is not None and str(media).partition(";")[0].strip().lower() != "application/json":
+            self._fault("datacontenttype", "must be application/json")

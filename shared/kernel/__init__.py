@@ -1,0 +1,1 @@
+"""The law and its vocabulary: journals, money, periods, identity, time and errors. Standard library only."""

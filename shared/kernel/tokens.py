@@ -1,0 +1,69 @@
+"""The token of read-your-writes: which event of which partition an answer must have applied. Opaque to callers."""
+
+import base64
+import binascii
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from shared.kernel.errors import MalformedError
+
+_LONGEST = 16_384
+_LARGEST = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """In topic generation `generation`, everything up to these numbers. `positions` is sorted by partition."""
+
+    generation: int
+    positions: tuple[tuple[int, int], ...]
+
+    @classmethod
+    def of(cls, generation: int, numbers: Iterable[tuple[int, int]]) -> Self:
+        """From (partition, number) pairs in any order; the highest number of a partition counts."""
+        highest: dict[int, int] = {}
+        for partition, number in numbers:
+            highest[partition] = max(number, highest.get(partition, 0))
+        return cls(generation, tuple(sorted(highest.items())))
+
+    def encode(self) -> str:
+        """Base64url text without padding."""
+        body = {"generation": self.generation, "positions": {str(p): n for p, n in self.positions}}
+        return base64.urlsafe_b64encode(json.dumps(body, separators=(",", ":")).encode()).rstrip(b"=").decode()
+
+    @classmethod
+    def decode(cls, text: str) -> Self:
+        """Read what `encode` wrote; anything else raises MalformedError."""
+        try:
+            token = cls._read(text)
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError, binascii.Error) as error:
+            raise MalformedError(_NOT_OURS) from error
+        if token.encode() != text:
+            raise MalformedError(_NOT_OURS)
+        return token
+
+    @classmethod
+    def _read(cls, text: str) -> Self:
+        if len(text) > _LONGEST:
+            raise ValueError(_NOT_OURS)
+        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        body = json.loads(raw)
+        return cls(
+            _whole(body["generation"]),
+            tuple(sorted((_whole(int(p)), _whole(n)) for p, n in body["positions"].items())),
+        )
+
+    def missing(self, applied: Mapping[int, int]) -> int:
+        """How many of the awaited events are not applied yet, given the number applied in each partition."""
+        return sum(max(0, number - applied.get(partition, 0)) for partition, number in self.positions)
+
+
+_NOT_OURS = "This is no token that ingest gave out: pass on the `token` of its answer unchanged."
+
+
+def _whole(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _LARGEST:
+        raise ValueError(_NOT_OURS)
+    return value

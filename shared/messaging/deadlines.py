@@ -1,0 +1,64 @@
+"""A deadline on every call to a broker: several of aiokafka's wait for ever when the broker is gone."""
+
+import asyncio
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import structlog
+from aiokafka.errors import KafkaError
+
+from shared.kernel.errors import UnavailableError
+
+_LOG = structlog.get_logger(__name__)
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """Seconds after which each call to the broker is given up."""
+
+    start: float = 15.0
+    call: float = 10.0
+    send: float = 20.0
+    stop: float = 5.0
+
+
+USUAL = Deadlines()
+
+
+async def within(seconds: float, call: Awaitable[Result], doing: str) -> Result:
+    """The result of a call to the broker. Raises UnavailableError when it fails or takes longer than `seconds`."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await call
+    except TimeoutError as error:
+        raise UnavailableError(f"Kafka did not answer within {seconds:g} s while {doing}") from error
+    except (KafkaError, OSError) as error:
+        raise UnavailableError(f"Kafka failed while {doing}: {type(error).__name__}") from error
+
+
+async def abandon(stop: Awaitable[None], seconds: float) -> None:
+    """Stop a client politely within the deadline, else leave it: its connections die with it."""
+    try:
+        async with asyncio.timeout(seconds):
+            await stop
+    except (TimeoutError, KafkaError, OSError) as error:
+        _LOG.warning("kafka_client_abandoned", error=type(error).__name__)
+
+
+class Backoff:
+    """Growing pauses between tries, from 0.1 s to `longest`, doubled each time and reset by success."""
+
+    def __init__(self, longest: float = 5.0) -> None:
+        self._longest = longest
+        self._next = 0.1
+
+    def reset(self) -> None:
+        """The next pause is short again."""
+        self._next = 0.1
+
+    async def pause(self) -> None:
+        """Wait before the next try."""
+        await asyncio.sleep(self._next)
+        self._next = min(self._next * 2, self._longest)

@@ -1,0 +1,255 @@
+"""A lane that folds: journals in, postings out, everything of a run in one transaction behind the position.
+
+A service says which entities it folds and how; this is the same in all of them: load, merge, fold, difference, save,
+append. A reference event folds every entity again that asked for it, in as many transactions as that takes.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from itertools import groupby
+
+from shared.contracts.entities import ENTITIES, statement
+from shared.contracts.records import StreamRecord
+from shared.kernel.clock import Clock
+from shared.kernel.errors import StoppedError
+from shared.kernel.journal import Assertion, Journal, Stamp, merge
+from shared.kernel.ledger import Cells, Ledger, difference
+from shared.messaging.failpoints import Failpoints
+from shared.sales.references import Key, References
+from shared.sales.timeline import Folded
+from shared.storage import folds
+from shared.storage.database import Database, Writer
+from shared.storage.folds import Entity
+from shared.storage.outbox import Message, append_messages
+from shared.storage.position import Applied, Position, Refold, advance, take_position
+from shared.telemetry import metric_names
+from shared.telemetry.metrics import Metrics
+
+CHUNK = 500
+"""Entities folded again in one transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What one run did to one entity."""
+
+    before: Entity
+    after: Entity
+    change: Cells
+    """What is appended to the ledgers."""
+    reconstructed: bool
+    """All that was new about it is imported history: nothing that happened now, nothing to announce."""
+
+
+Fold = Callable[[Key, Journal, References], Folded]
+"""Pure: an entity's journal and the references → what it ought to have posted."""
+
+Save = Callable[[Writer, int, int, Sequence[Change], References], Awaitable[None]]
+"""Write a service's own rows for the changed entities of (partition, number)."""
+
+Say = Callable[[Sequence[Change], References], Sequence[Message]]
+"""What a service has to say about the changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """What one service makes of the stream."""
+
+    kinds: frozenset[str]
+    """The entities that it folds; the others only move its position."""
+    ledgers: Mapping[str, Ledger]
+    fold: Fold
+    save: Save
+    say: Say
+
+
+@dataclass(frozen=True, slots=True)
+class FoldingOpener:
+    """Opens lanes of one service."""
+
+    database: Database
+    generation: int
+    handler: Handler
+    metrics: Metrics
+    clock: Clock
+    failpoints: Failpoints
+    chunk: int = CHUNK
+
+    async def open(self, partition: int) -> "FoldingLane":
+        """Read the position and the partition's references; a refold that was interrupted is finished first."""
+        async with self.database.write() as writer:
+            position = await take_position(writer, partition, self.generation)
+            references = await folds.load_references(writer, partition)
+        lane = FoldingLane(self, position, references)
+        await lane.finish_refold()
+        return lane
+
+
+class FoldingLane:
+    """One partition while it is assigned."""
+
+    def __init__(self, opener: FoldingOpener, position: Position, references: References) -> None:
+        self._opener = opener
+        self._handler = opener.handler
+        self._position = position
+        self._references = references
+
+    @property
+    def position(self) -> Position:
+        """How far this partition is applied, as this lane believes."""
+        return self._position
+
+    async def apply(self, records: Sequence[StreamRecord], *, duplicates: int, dead: Sequence[int]) -> None:
+        """Apply contiguous records: runs of own entities and runs of references, one after another."""
+        end = max([*dead, *(record.number for record in records)])
+        runs = [list(run) for _, run in groupby(records, key=lambda record: ENTITIES[record.entity].reference)]
+        for index, run in enumerate(runs):
+            last = index == len(runs) - 1
+            number = end if last else runs[index + 1][0].number - 1
+            applied = self._applied(run, duplicates if index == 0 else 0, [n for n in dead if n <= number])
+            dead = [n for n in dead if n > number]
+            if ENTITIES[run[0].entity].reference:
+                await self._learn(run, number, applied)
+            else:
+                await self._tell(run, number, applied)
+        if not runs:
+            async with self._opener.database.write() as writer:
+                await self._advance(writer, replace(self._position, number=end), self._applied([], duplicates, dead))
+            self._moved(replace(self._position, number=end))
+
+    async def begin_epoch(self, epoch: int, last_valid: int) -> None:
+        """Go on after the inbox was restored from a backup."""
+        if self._position.number > last_valid:
+            raise StoppedError(
+                f"partition {self._position.partition} applied events up to {self._position.number}, but the restored "
+                f"inbox knows them only up to {last_valid}: rebuild this service from the stream"
+            )
+        after = replace(self._position, epoch=epoch)
+        async with self._opener.database.write() as writer:
+            await self._advance(writer, after, self._applied([], 0, []))
+        self._moved(after)
+
+    async def _tell(self, run: Sequence[StreamRecord], number: int, applied: Applied) -> None:
+        """Apply events of own entities in one transaction."""
+        told: dict[Key, list[StreamRecord]] = {}
+        for record in run:
+            if record.entity in self._handler.kinds:
+                told.setdefault(Key(record.entity, record.subject), []).append(record)
+        after = replace(self._position, number=number)
+        async with self._opener.database.write() as writer:
+            await self._advance(writer, after, applied)
+            known = await folds.load_entities(writer, list(told), self._handler.ledgers) if told else {}
+            changes = [
+                self._fold(known.get(key, Entity(key)), [_assertion(one) for one in said], history=_is_history(said))
+                for key, said in told.items()
+            ]
+            await self._save(writer, number, changes, self._references)
+            self._opener.failpoints.reach("fold.before_commit")
+        self._moved(after)
+
+    async def _learn(self, run: Sequence[StreamRecord], number: int, applied: Applied) -> None:
+        """Apply reference events: save them, then fold again whatever asked for them."""
+        said: dict[Key, list[Assertion]] = {}
+        for record in run:
+            said.setdefault(Key(record.entity, record.subject), []).append(_assertion(record))
+        learned = {key: merge(self._references.journal(key), new) for key, new in said.items()}
+        references = self._references.learn(learned)
+        refold = Refold(number, sorted(learned), ("", ""))
+        async with self._opener.database.write() as writer:
+            after, changes = await self._turn(writer, refold, references)
+            await self._advance(writer, after, applied)
+            await folds.save_references(writer, self._position.partition, learned)
+            await self._save(writer, number, changes, references)
+            self._opener.failpoints.reach("fold.before_commit")
+        self._references = references
+        self._moved(after)
+        await self.finish_refold()
+
+    async def finish_refold(self) -> None:
+        """Go on with a refold, turn by turn, until every entity that the references touch is folded again."""
+        while (refold := self._position.refold) is not None:
+            self._opener.failpoints.reach("refold.turn_committed")
+            async with self._opener.database.write() as writer:
+                after, changes = await self._turn(writer, refold, self._references)
+                await self._advance(writer, after, self._applied([], 0, []))
+                await self._save(writer, refold.until, changes, self._references)
+            self._moved(after)
+
+    async def _turn(self, writer: Writer, refold: Refold, references: References) -> tuple[Position, list[Change]]:
+        """Fold the next entities that asked for the changed references; where the position stands after that.
+
+        Readers see postings only up to the position, which stays before `until` until the last turn: they never see a
+        company of which half has moved.
+        """
+        chunk = self._opener.chunk
+        touched = await folds.load_touched(
+            writer, self._position.partition, refold.keys, refold.after, chunk, self._handler.ledgers
+        )
+        changes = [self._fold(entity, (), history=True, references=references) for entity in touched]
+        self._opener.metrics.add(metric_names.REFOLD_ENTITIES, len(touched))
+        if len(touched) < chunk:
+            return replace(self._position, number=refold.until, turn=0, refold=None), changes
+        going_on = Refold(refold.until, refold.keys, touched[-1].key)
+        return replace(self._position, turn=self._position.turn + 1, refold=going_on), changes
+
+    def _fold(
+        self, before: Entity, said: Sequence[Assertion], references: References | None = None, *, history: bool
+    ) -> Change:  # fmt: skip
+        journal = merge(before.journal, said)
+        if references is None and journal is before.journal:
+            return Change(before, before, {}, reconstructed=True)
+        folded = self._handler.fold(before.key, journal, references or self._references)
+        after = Entity(before.key, journal, folded.owed, folded.asked)
+        return Change(before, after, difference(folded.owed, before.posted), history)
+
+    async def _save(self, writer: Writer, number: int, changes: Sequence[Change], references: References) -> None:
+        reach = self._opener.failpoints.reach
+        partition = self._position.partition
+        reach("fold.folded")
+        changed = [one for one in changes if one.after is not one.before]
+        if not changed:
+            return
+        await folds.save_entities(writer, partition, number, [one.after for one in changed])
+        await folds.save_uses(writer, partition, [one.before for one in changed], [one.after for one in changed])
+        await self._handler.save(writer, partition, number, changed, references)
+        reach("fold.saved")
+        posted = [(one.after.key, one.change) for one in changed]
+        await folds.append_postings(writer, partition, number, posted, self._handler.ledgers)
+        await append_messages(writer, self._handler.say(changed, references))
+        reach("fold.appended")
+
+    async def _advance(self, writer: Writer, after: Position, applied: Applied) -> None:
+        await advance(writer, self._position, after, applied)
+        self._opener.failpoints.reach("fold.advanced")
+
+    def _moved(self, after: Position) -> None:
+        self._opener.failpoints.reach("fold.committed")
+        self._position = after
+
+    def _applied(self, run: Sequence[StreamRecord], duplicates: int, dead: Sequence[int]) -> Applied:
+        history: list[date] = [record.recorded_on for record in run if record.reconstructed]
+        return Applied(
+            self._opener.clock.now(),
+            len(run),
+            duplicates,
+            len(dead),
+            min((record.known_on for record in run), default=None),
+            max(history, default=None),
+        )
+
+
+def _is_history(said: Sequence[StreamRecord]) -> bool:
+    return all(one.reconstructed for one in said)
+
+
+def _assertion(record: StreamRecord) -> Assertion:
+    told = statement(record.data)
+    return Assertion(
+        Stamp(record.time, record.sequence, record.source, record.id),
+        record.known_on,
+        told.said,
+        told.ended,
+        told.since,
+        record.revision,
+    )

@@ -1,0 +1,27 @@
+"""One active process among many, by a session advisory lock: it is free again the moment its connection dies."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from shared.storage.database import Database
+
+_TRY = "SELECT pg_try_advisory_lock(hashtextextended($1 || current_schema(), 0))"
+_UNLOCK = "SELECT pg_advisory_unlock(hashtextextended($1 || current_schema(), 0))"
+
+
+@asynccontextmanager
+async def leadership(database: Database, name: str, *, every: float = 0.5) -> AsyncIterator[None]:
+    """Wait for the lock of this name in this database, and hold it for the block.
+
+    Two leaders for a moment (a half-dead connection) must do no harm: what is led has to be safe to repeat.
+    Raises UnavailableError when PostgreSQL is lost.
+    """
+    async with database.session() as connection:
+        while not await connection.fetchval(_TRY, name):  # noqa: ASYNC110 - the event is a lock given up elsewhere
+            await asyncio.sleep(every)
+        try:
+            yield
+        finally:
+            if not connection.is_closed():
+                await connection.execute(_UNLOCK, name)

@@ -1,0 +1,70 @@
+"""Publishes what a service said: at least once, under ids that stay the same, and forgets it when acknowledged."""
+
+import asyncio
+from dataclasses import dataclass
+
+import structlog
+
+from shared.contracts.topics import topic_name
+from shared.kernel.errors import UnavailableError
+from shared.messaging.deadlines import USUAL, Backoff, Deadlines
+from shared.messaging.failpoints import Failpoints
+from shared.messaging.leader import leadership
+from shared.messaging.producer import Outgoing, Producer, open_producer
+from shared.storage.database import Database
+from shared.storage.outbox import Message, count_messages, forget_messages, read_messages
+from shared.telemetry import metric_names
+from shared.telemetry.metrics import Metrics
+
+_LOG = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRelay:
+    """Relays the outbox of one service."""
+
+    bootstrap_servers: str
+    service: str
+    prefix: str
+    generation: int
+    database: Database
+    metrics: Metrics
+    failpoints: Failpoints
+    deadlines: Deadlines = USUAL
+    batch: int = 1000
+
+    async def run(self) -> None:
+        """Relay until cancelled; a lost broker or database delays."""
+        backoff = Backoff()
+        while True:
+            try:
+                async with (
+                    leadership(self.database, f"quintant outbox {self.service}"),
+                    open_producer(self.bootstrap_servers, self.deadlines) as producer,
+                ):
+                    while True:
+                        sent = await self._relay(producer)
+                        backoff.reset()
+                        if sent < self.batch:
+                            await backoff.pause()
+            except UnavailableError as error:
+                _LOG.warning("outbox_relay_interrupted", reason=error.detail)
+                await backoff.pause()
+
+    async def _relay(self, producer: Producer) -> int:
+        async with self.database.read() as reader:
+            messages = await read_messages(reader, self.batch)
+            pending = await count_messages(reader) if messages else 0
+        self.metrics.set(metric_names.OUTBOX_PENDING, pending)
+        await asyncio.gather(*(self._send(producer, message) for _, message in messages))
+        if messages:
+            self.failpoints.reach("outbox.sent")
+            async with self.database.write() as writer:
+                await forget_messages(writer, [number for number, _ in messages])
+            self.metrics.add(metric_names.RELAY_SENT, len(messages), topic=messages[0][1].topic)
+        return len(messages)
+
+    async def _send(self, producer: Producer, message: Message) -> None:
+        topic = topic_name(message.topic, prefix=self.prefix, generation=self.generation)
+        headers = [(name, value.encode()) for name, value in message.headers.items()]
+        await producer.send_one(topic, Outgoing(message.key.encode(), message.value, headers))

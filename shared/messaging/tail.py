@@ -1,0 +1,73 @@
+"""Reads both ends of a partition: where its records begin, and what the last one is."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+
+from shared.messaging.deadlines import Deadlines, abandon, within
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """The first and the last record that a partition holds; both None if it is empty."""
+
+    first: ConsumerRecord | None
+    last: ConsumerRecord | None
+    next_offset: int
+
+
+@asynccontextmanager
+async def open_reader(bootstrap_servers: str, deadlines: Deadlines) -> AsyncIterator[AIOKafkaConsumer]:
+    """A consumer without a group, for looking at partitions."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap_servers,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        fetch_max_wait_ms=100,
+        request_timeout_ms=int(deadlines.call * 1000),
+    )
+    try:
+        await within(deadlines.start, consumer.start(), "connecting a reader")
+        yield consumer
+    finally:
+        await abandon(consumer.stop(), deadlines.stop)
+
+
+async def read_ends(
+    bootstrap_servers: str, topic: str, partitions: Sequence[int], deadlines: Deadlines
+) -> dict[int, Ends]:
+    """Both ends of each partition."""
+    async with open_reader(bootstrap_servers, deadlines) as consumer:
+        places = [TopicPartition(topic, partition) for partition in partitions]
+        consumer.assign(places)
+        begins = await within(deadlines.call, consumer.beginning_offsets(places), f"asking where {topic} begins")
+        ends = await within(deadlines.call, consumer.end_offsets(places), f"asking where {topic} ends")
+        found = {}
+        for place in places:
+            first = last = None
+            if begins[place] < ends[place]:
+                first = await _record(consumer, place, begins[place], deadlines)
+                last = await _record(consumer, place, ends[place] - 1, deadlines)
+            found[place.partition] = Ends(first, last, ends[place])
+        return found
+
+
+async def _record(
+    consumer: AIOKafkaConsumer, place: TopicPartition, offset: int, deadlines: Deadlines
+) -> ConsumerRecord:
+    consumer.seek(place, offset)
+    return await within(deadlines.call, consumer.getone(place), f"reading {place.topic}/{place.partition} at {offset}")
+
+
+async def purge(bootstrap_servers: str, topic: str, offsets: dict[int, int], deadlines: Deadlines) -> None:
+    """Delete all records of these partitions below these offsets."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, request_timeout_ms=int(deadlines.call * 1000))
+    try:
+        await within(deadlines.start, admin.start(), "connecting to purge")
+        below = {TopicPartition(topic, p): RecordsToDelete(before_offset=offset) for p, offset in offsets.items()}
+        await within(deadlines.call, admin.delete_records(below), f"purging {topic}")
+    finally:
+        await abandon(admin.close(), deadlines.stop)

@@ -1,0 +1,51 @@
+"""Creates the topics of the registry. Repeating it changes nothing; a topic of another shape is reported."""
+
+import structlog
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import TopicAlreadyExistsError, for_code
+
+from shared.contracts.topics import TOPICS, Topic, topic_name
+from shared.kernel.errors import StoppedError
+from shared.messaging.deadlines import Deadlines, abandon, within
+
+_LOG = structlog.get_logger(__name__)
+
+
+async def create_topics(bootstrap_servers: str, *, prefix: str, partitions: int, generation: int) -> list[str]:
+    """Create what is missing; the names of all. Raises StoppedError if one has another number of partitions."""
+    deadlines = Deadlines()
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, request_timeout_ms=10_000)
+    try:
+        await within(deadlines.start, admin.start(), "connecting to create topics")
+        wanted = {topic_name(one.slug, prefix=prefix, generation=generation): one for one in TOPICS.values()}
+        have = set(await within(deadlines.call, admin.list_topics(), "listing topics"))
+        for name, topic in wanted.items():
+            if name not in have:
+                await _create(admin, name, topic, partitions)
+        await _check(admin, wanted, partitions)
+        return list(wanted)
+    finally:
+        await abandon(admin.close(), deadlines.stop)
+
+
+async def _create(admin: AIOKafkaAdminClient, name: str, topic: Topic, partitions: int) -> None:
+    new = NewTopic(name, topic.partitions or partitions, -1, topic_configs=dict(topic.config))
+    response = await within(Deadlines().call, admin.create_topics([new]), f"creating topic {name}")
+    for _, code, *rest in response.topic_errors:
+        if code not in (0, TopicAlreadyExistsError.errno):
+            raise StoppedError(
+                f"Kafka refused to create topic {name}: {for_code(code).__name__} {rest[0] if rest else ''}"
+            )
+    _LOG.info("topic_created", topic=name)
+
+
+async def _check(admin: AIOKafkaAdminClient, wanted: dict[str, Topic], partitions: int) -> None:
+    described = await within(Deadlines().call, admin.describe_topics(list(wanted)), "describing topics")
+    for found in described:
+        name = found["topic"]
+        expected = wanted[name].partitions or partitions
+        if found["partitions"] and len(found["partitions"]) != expected:
+            raise StoppedError(
+                f"topic {name} has {len(found['partitions'])} partitions, the settings say {expected}: "
+                "set QUINTANT_PARTITIONS to what it has, or start a new QUINTANT_GENERATION"
+            )

@@ -1,0 +1,53 @@
+"""What the company decided once: its calendar, its base currency and its sales pipelines."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from types import MappingProxyType
+
+from shared.kernel.period import Calendar
+
+WON = "won"
+LOST = "lost"
+UNMAPPED = "unmapped"
+"""The stage of a deal whose source calls it by a name that no stage map knows."""
+
+DEFAULT_PIPELINE = "default"
+DEFAULT_STAGES = (
+    "prospecting",
+    "qualification",
+    "needs-analysis",
+    "solution-presentation",
+    "proposal-negotiation",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Pipelines:
+    """The open stages of each sales pipeline, in order. Every pipeline closes as won or lost."""
+
+    stages: Mapping[str, tuple[str, ...]] = field(
+        default_factory=lambda: MappingProxyType({DEFAULT_PIPELINE: DEFAULT_STAGES})
+    )
+
+    def rank(self, pipeline: str, stage: str) -> int | None:
+        """How far a stage is: 0 for the first, one more than the last for won; None for lost and unmapped."""
+        open_stages = self.stages.get(pipeline, ())
+        if stage == WON:
+            return len(open_stages)
+        return open_stages.index(stage) if stage in open_stages else None
+
+    def knows(self, pipeline: str, stage: str) -> bool:
+        """Whether this is a stage of the pipeline, closing ones included."""
+        return stage in (WON, LOST) or stage in self.stages.get(pipeline, ())
+
+
+@dataclass(frozen=True, slots=True)
+class Company:
+    """The settings that numbers depend on. Every service is given the same."""
+
+    calendar: Calendar
+    base_currency: str
+    pipelines: Pipelines
+    constant_rate_on: date
+    """Amounts "at constant currency" are converted at the rate of this business date."""

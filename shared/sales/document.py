@@ -1,0 +1,38 @@
+"""The lines of orders, shipments, returns and invoices: what a line is worth before tax, and its tax."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from shared.kernel.journal import Value
+from shared.kernel.money import Money
+from shared.sales.lookup import decimal, money
+
+COLLECTIONS = frozenset({"lines", "allocations"})
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a document. `net` is after discount and before tax; None if its value was not said."""
+
+    product: str | None
+    quantity: Decimal
+    unit: str | None
+    net: Money | None
+    tax: Money | None
+
+
+def line(said: Mapping[str, Value]) -> Line:
+    """Read a line. A net amount that was said wins over quantity × unit price − discount."""
+    quantity = decimal(said.get("quantity")) or Decimal(0)
+    net = money(said.get("net"))
+    price = money(said.get("unit_price"))
+    if net is None and price is not None:
+        discount = money(said.get("discount"))
+        gross = price.times(quantity)
+        net = gross if discount is None else gross - discount
+    return Line(_text(said.get("product_id")), quantity, _text(said.get("unit")), net, money(said.get("tax")))
+
+
+def _text(value: Value) -> str | None:
+    return value if isinstance(value, str) else None

@@ -1,0 +1,1 @@
+"""PostgreSQL: connections and transactions, positions, entities, references, ledgers, outbox, progress, migrations."""

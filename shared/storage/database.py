@@ -1,0 +1,192 @@
+"""Connections with deadlines, and two kinds of transaction: a reader sees one snapshot, a writer changes.
+
+SQL is written by hand and run by asyncpg. The role and the search path of a connection are the service's own, so the
+database itself refuses another service's tables.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from shared.kernel.errors import UnavailableError
+
+_GONE = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.InvalidCachedStatementError,
+)
+"""What may be different next time. Everything else that PostgreSQL refuses is a bug of ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """Seconds after which each step is given up."""
+
+    connect: float = 5.0
+    acquire: float = 5.0
+    statement: float = 60.0
+    lock: float = 10.0
+    idle_in_transaction: float = 30.0
+    close: float = 5.0
+
+
+class Reader:
+    """One read-only snapshot."""
+
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        self._connection = connection
+
+    async def rows(self, sql: str, *values: object) -> list[asyncpg.Record]:
+        """All rows of the answer."""
+        return list(await self._connection.fetch(sql, *values))
+
+    async def row(self, sql: str, *values: object) -> asyncpg.Record | None:
+        """The first row of the answer, or None."""
+        return await self._connection.fetchrow(sql, *values)
+
+    async def value(self, sql: str, *values: object) -> Any:
+        """The first column of the first row, or None."""
+        return await self._connection.fetchval(sql, *values)
+
+    async def stream(self, sql: str, *values: object, prefetch: int = 500) -> AsyncIterator[asyncpg.Record]:
+        """The rows one after another, without holding them all."""
+        async for row in self._connection.cursor(sql, *values, prefetch=prefetch):
+            yield row
+
+
+class Writer(Reader):
+    """One transaction that changes something; it commits when its block ends without an error."""
+
+    async def execute(self, sql: str, *values: object) -> int:
+        """Run a statement; how many rows it touched."""
+        status: str = await self._connection.execute(sql, *values)
+        last = status.rsplit(" ", 1)[-1]
+        return int(last) if last.isdigit() else 0
+
+    async def copy(self, table: str, columns: Sequence[str], records: Iterable[Sequence[object]]) -> None:
+        """Append rows with binary COPY, the cheapest thing that a database does."""
+        await self._connection.copy_records_to_table(table, columns=list(columns), records=records)
+
+
+class Database:
+    """A pool of one service's connections. Make it with `open_database`."""
+
+    def __init__(self, pool: asyncpg.Pool, deadlines: Deadlines) -> None:
+        self._pool = pool
+        self._deadlines = deadlines
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Reader]:
+        """One snapshot (repeatable read, read only). Raises UnavailableError when PostgreSQL cannot be reached."""
+        with _unavailable():
+            async with (
+                self._pool.acquire(timeout=self._deadlines.acquire) as connection,
+                connection.transaction(isolation="repeatable_read", readonly=True),
+            ):
+                yield Reader(connection)
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[Writer]:
+        """One transaction (read committed). Raises UnavailableError when PostgreSQL cannot be reached."""
+        with _unavailable():
+            async with self._pool.acquire(timeout=self._deadlines.acquire) as connection, connection.transaction():
+                yield Writer(connection)
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[asyncpg.Connection]:
+        """One connection of one's own, for session locks and LISTEN."""
+        with _unavailable():
+            async with self._pool.acquire(timeout=self._deadlines.acquire) as connection:
+                yield connection
+
+    async def check(self) -> None:
+        """Raises UnavailableError unless PostgreSQL answers."""
+        with _unavailable():
+            async with self._pool.acquire(timeout=self._deadlines.acquire) as connection:
+                await connection.fetchval("SELECT 1")
+
+    async def close(self) -> None:
+        """Close within the deadline, or drop the sockets: on a dead network a polite close hangs."""
+        try:
+            await asyncio.wait_for(self._pool.close(), self._deadlines.close)
+        except (TimeoutError, OSError):
+            self._pool.terminate()
+
+
+@asynccontextmanager
+async def open_database(
+    url: str,
+    *,
+    role: str,
+    schemas: Sequence[str],
+    application: str,
+    size: int = 8,
+    deadlines: Deadlines | None = None,
+) -> AsyncIterator[Database]:
+    """Open a pool whose connections act as `role` and see `schemas` in this order. No connection is made before it is
+    needed, so a service starts without PostgreSQL and is merely not ready."""
+    limits = deadlines or Deadlines()
+    pool = asyncpg.create_pool(
+        url,
+        min_size=0,
+        max_size=size,
+        timeout=limits.connect,
+        command_timeout=limits.statement,
+        max_inactive_connection_lifetime=120,
+        init=_prepare,
+        server_settings={
+            "role": role,
+            "search_path": ", ".join(schemas),
+            "application_name": application,
+            "jit": "off",
+            "lock_timeout": _milliseconds(limits.lock),
+            "statement_timeout": _milliseconds(limits.statement),
+            "idle_in_transaction_session_timeout": _milliseconds(limits.idle_in_transaction),
+            "tcp_keepalives_idle": "10",
+            "tcp_keepalives_interval": "5",
+            "tcp_keepalives_count": "3",
+        },
+    )
+    await pool
+    database = Database(pool, limits)
+    try:
+        yield database
+    finally:
+        await asyncio.shield(database.close())
+
+
+async def _prepare(connection: asyncpg.Connection) -> None:
+    await connection.set_type_codec(
+        "jsonb",
+        schema="pg_catalog",
+        encoder=lambda value: b"\x01" + msgspec.json.encode(value),
+        decoder=lambda value: msgspec.json.decode(value[1:]),
+        format="binary",
+    )
+
+
+def _milliseconds(seconds: float) -> str:
+    return str(int(seconds * 1000))
+
+
+@contextmanager
+def _unavailable() -> Iterator[None]:
+    """Tell "PostgreSQL is not there" from "the statement is wrong"."""
+    try:
+        yield
+    except asyncpg.exceptions.DataError:
+        raise
+    except _GONE as error:
+        raise UnavailableError(f"PostgreSQL does not answer as it should: {type(error).__name__}") from error

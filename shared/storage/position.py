@@ -1,0 +1,118 @@
+"""How far a service has applied each partition. Advancing it by compare-and-set is what makes applying exactly-once."""
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+import msgspec
+
+from shared.kernel.errors import StoppedError
+from shared.storage.database import Reader, Writer
+
+
+class FencedError(StoppedError):
+    """Somebody else advanced this partition: this worker lost it and must not commit."""
+
+    slug = "fenced"
+
+
+class Refold(msgspec.Struct, frozen=True):
+    """A refold under way: reference data up to `until` are saved, entities after `after` still have to be folded."""
+
+    until: int
+    keys: list[tuple[str, str]]
+    after: tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Everything up to `number` is applied; `turn` counts the transactions of a refold that is under way after it."""
+
+    partition: int
+    generation: int
+    epoch: int = 1
+    number: int = 0
+    turn: int = 0
+    refold: Refold | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What one transaction adds to the record of a partition."""
+
+    at: datetime
+    applied: int = 0
+    duplicates: int = 0
+    dead_letters: int = 0
+    first_known: date | None = None
+    reconstructed_until: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What readers need to know of all partitions, read in one snapshot with the numbers."""
+
+    positions: dict[int, int] = field(default_factory=dict)
+    first_known: date | None = None
+    reconstructed_until: date | None = None
+
+
+async def take_position(writer: Writer, partition: int, generation: int) -> Position:
+    """The stored position of a partition, made if it is new. Raises StoppedError for one of another generation."""
+    await writer.execute(
+        """INSERT INTO position (partition, generation, epoch, number, turn, applied, duplicates, dead_letters)
+           VALUES ($1, $2, 1, 0, 0, 0, 0, 0) ON CONFLICT (partition) DO NOTHING""",
+        partition,
+        generation,
+    )
+    row = await writer.row(
+        "SELECT generation, epoch, number, turn, refold FROM position WHERE partition = $1", partition
+    )
+    if row is None or row["generation"] != generation:
+        raise StoppedError(
+            f"partition {partition} was applied from another generation of the stream: rebuild this service beside it"
+        )
+    refold = None if row["refold"] is None else msgspec.convert(row["refold"], Refold)
+    return Position(partition, generation, row["epoch"], row["number"], row["turn"], refold)
+
+
+async def advance(writer: Writer, before: Position, after: Position, applied: Applied) -> None:
+    """Move a position by compare-and-set, at the start of the transaction that applies the events.
+
+    The row lock that this takes makes a second worker wait and then fail. Raises FencedError if it has moved.
+    """
+    moved = await writer.execute(
+        """UPDATE position
+           SET epoch = $5, number = $6, turn = $7, refold = $8, applied = applied + $9, duplicates = duplicates + $10,
+               dead_letters = dead_letters + $11, first_known = LEAST(first_known, $12),
+               reconstructed_until = GREATEST(reconstructed_until, $13), applied_at = $14
+           WHERE partition = $1 AND epoch = $2 AND number = $3 AND turn = $4 AND generation = $15""",
+        before.partition,
+        before.epoch,
+        before.number,
+        before.turn,
+        after.epoch,
+        after.number,
+        after.turn,
+        None if after.refold is None else msgspec.to_builtins(after.refold),
+        applied.applied,
+        applied.duplicates,
+        applied.dead_letters,
+        applied.first_known,
+        applied.reconstructed_until,
+        applied.at,
+        before.generation,
+    )
+    if moved != 1:
+        raise FencedError(
+            f"partition {before.partition} is no longer at number {before.number}: another worker has taken it over"
+        )
+
+
+async def read_standing(reader: Reader) -> Standing:
+    """The positions of all partitions, and since when anything was known."""
+    rows = await reader.rows("SELECT partition, number, first_known, reconstructed_until FROM position")
+    return Standing(
+        {row["partition"]: row["number"] for row in rows},
+        min((row["first_known"] for row in rows if row["first_known"]), default=None),
+        max((row["reconstructed_until"] for row in rows if row["reconstructed_until"]), default=None),
+    )

@@ -1,0 +1,57 @@
+"""How complete the applied numbers are: marks told beside the stream, compared with the positions in one snapshot."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.storage.database import Reader, Writer
+from shared.storage.position import Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Everything accepted until `through` has these numbers at most, partition by partition."""
+
+    generation: int
+    through: datetime
+    heads: Mapping[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Completeness:
+    """What a service can say of its own freshness. `complete_through` is None until the first mark is reached."""
+
+    complete_through: datetime | None
+    events_behind: int
+
+
+async def save_mark(writer: Writer, mark: Mark) -> None:
+    """Remember a mark, and forget those that a later reached one makes useless."""
+    await writer.execute(
+        "INSERT INTO progress (generation, through, heads) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+        mark.generation,
+        mark.through,
+        {str(partition): number for partition, number in mark.heads.items()},
+    )
+    await writer.execute(
+        """DELETE FROM progress p WHERE p.through < (
+             SELECT max(m.through) FROM progress m WHERE m.generation = $1 AND NOT EXISTS (
+               SELECT 1 FROM jsonb_each_text(m.heads) AS head (partition, number)
+               LEFT JOIN position ON position.partition = head.partition::int
+               WHERE head.number::bigint > coalesce(position.number, 0)))""",
+        mark.generation,
+    )
+
+
+async def read_completeness(reader: Reader, standing: Standing) -> Completeness:
+    """The latest mark that the positions of this snapshot have reached, and how many events the last mark is ahead."""
+    rows = await reader.rows("SELECT through, heads FROM progress ORDER BY through DESC LIMIT 1000")
+    behind = 0
+    if rows:
+        behind = sum(
+            max(0, number - standing.positions.get(int(partition), 0)) for partition, number in rows[0]["heads"].items()
+        )
+    for row in rows:
+        if all(number <= standing.positions.get(int(partition), 0) for partition, number in row["heads"].items()):
+            return Completeness(row["through"], behind)
+    return Completeness(None, behind)

@@ -1,0 +1,82 @@
+"""A registry built from the closed list: asking for an undeclared metric, label or label value raises."""
+
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+
+from shared.telemetry.metric_names import METRICS, Kind, Metric
+
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+
+_Made = TypeVar("_Made", Counter, Gauge)
+_Series = TypeVar("_Series", Counter, Gauge, Histogram)
+
+
+class UndeclaredMetricError(LookupError):
+    """A name, label or label value that `metric_names` does not declare: a mistake in code, never in data."""
+
+
+class Metrics:
+    """The metrics of one process. Made once in the composition root and handed on."""
+
+    def __init__(self, declared: Iterable[Metric] = METRICS) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        self._declared = {metric.name: metric for metric in declared}
+        self._gauges: dict[str, Gauge] = {}
+        self._counters = {m.name: self._build(Counter, m) for m in self._of("counter")}
+        self._histograms = {
+            m.name: Histogram(m.name, m.help, tuple(m.labels), registry=self._registry, buckets=m.buckets)
+            for m in self._of("histogram")
+        }
+
+    def add(self, name: str, amount: float = 1.0, /, **labels: str) -> None:
+        """Count `amount` (not negative) more on a counter."""
+        self._check(name, "counter", labels)
+        _series(self._counters[name], labels).inc(amount)
+
+    def set(self, name: str, value: float, /, **labels: str) -> None:
+        """Set a gauge. One that was never set is not exported: it has no value, and that is not zero."""
+        metric = self._check(name, "gauge", labels)
+        if name not in self._gauges:
+            self._gauges[name] = self._build(Gauge, metric)
+        _series(self._gauges[name], labels).set(value)
+
+    def observe(self, name: str, value: float, /, **labels: str) -> None:
+        """Put one observation into a histogram."""
+        self._check(name, "histogram", labels)
+        _series(self._histograms[name], labels).observe(value)
+
+    def forget(self, name: str) -> None:
+        """Drop a gauge with all its series, for instance of partitions that went to another worker."""
+        if name in self._gauges:
+            self._registry.unregister(self._gauges.pop(name))
+
+    def render(self) -> bytes:
+        """Prometheus text format 0.0.4; serve it as `CONTENT_TYPE`."""
+        return generate_latest(self._registry)
+
+    def _of(self, kind: Kind) -> list[Metric]:
+        return [metric for metric in self._declared.values() if metric.kind == kind]
+
+    def _build(self, make: type[_Made], metric: Metric) -> _Made:
+        return make(metric.name, metric.help, tuple(metric.labels), registry=self._registry)
+
+    def _check(self, name: str, kind: Kind, labels: Mapping[str, str]) -> Metric:
+        metric = self._declared.get(name)
+        if metric is None or metric.kind != kind:
+            raise UndeclaredMetricError(f"{name} is not declared as a {kind} in shared.telemetry.metric_names")
+        if labels.keys() != metric.labels.keys():
+            raise UndeclaredMetricError(f"{name} takes the labels {sorted(metric.labels)}, not {sorted(labels)}")
+        for label, value in labels.items():
+            closed = metric.labels[label]
+            if closed is not None and value not in closed:
+                raise UndeclaredMetricError(f"{name}: the label {label} is one of {', '.join(closed)}, not {value}")
+        return metric
+
+
+def _series(metric: _Series, labels: Mapping[str, str]) -> _Series:
+    return metric.labels(**labels) if labels else metric
