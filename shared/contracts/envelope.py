@@ -64,7 +64,7 @@ class Refused:
     error: QuintantError
 
 
-def parse_events(headers: Mapping[str, str], body: bytes) -> Sequence[Event | Refused]:
+def parse_events(headers: Mapping[str, str], body: bytes) -> list[Event | Refused]:
     """The events of one HTTP request, in its order; header names are lower-case.
 
     Raises for what concerns the request as a whole: UnsupportedMediaTypeError, TooLargeError, MalformedError.

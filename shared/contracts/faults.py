@@ -14,7 +14,7 @@ _LONGEST_KEY = 255
 
 
 def check_values(shape: Shape, value: Any) -> list[Fault]:
-    """Run the checks of a value whose types are right: limits, ids, currencies, years."""
+    """Run the checks of a value whose types are right: limits, ids, currencies, years. On the hot path."""
     faults: list[Fault] = []
     _check(shape, value, "", faults)
     return faults
@@ -25,14 +25,19 @@ def _check(shape: Shape, value: Any, pointer: str, faults: list[Fault]) -> None:
         return
     if shape.check is not None and (reason := shape.check(value)):
         faults.append(Fault(pointer, reason))
-    for name, inner in shape.checked_fields:
+    for name, check in shape.checked_leaves:
+        item = value.get(name)
+        if item is not None and (reason := check(item)):
+            faults.append(Fault(f"{pointer}/{name}", reason))
+    for name, inner in shape.checked_branches:
         if name in value:
             _check(inner, value[name], f"{pointer}/{name}", faults)
-    if shape.key is not None and shape.entry is not None and shape.checked:
+    if shape.checked_map is not None:
+        key_shape, entry = shape.checked_map
         for key, item in value.items():
             where = f"{pointer}/{escaped(key)}"
-            _check(shape.key, key, where, faults)
-            _check(shape.entry, item, where, faults)
+            _check(key_shape, key, where, faults)
+            _check(entry, item, where, faults)
 
 
 def explain(shape: Shape, value: Any, pointer: str = "") -> Iterator[Fault]:

@@ -29,8 +29,17 @@ class Shape:
     entry: "Shape | None" = None
     checked: bool = False
     """Whether there is a check here or anywhere below."""
-    checked_fields: "tuple[tuple[str, Shape], ...]" = ()
-    """The fields with a check, for the hot path."""
+    checked_leaves: tuple[tuple[str, Check], ...] = ()
+    """The fields that are plain values with a check."""
+    checked_branches: "tuple[tuple[str, Shape], ...]" = ()
+    """The fields below which there is a check."""
+
+    @property
+    def checked_map(self) -> "tuple[Shape, Shape] | None":
+        """Shapes of keys and entries, if there is a check below."""
+        if self.key is None or self.entry is None or not self.checked:
+            return None
+        return self.key, self.entry
 
     @property
     def is_struct(self) -> bool:
@@ -69,7 +78,8 @@ def _struct(struct: type[msgspec.Struct], nullable: bool) -> Shape:  # noqa: FBT
         fields=fields,
         required=frozenset(info.encode_name for info in infos if info.required),
         checked=any(shape.checked for shape in fields.values()),
-        checked_fields=tuple((name, shape) for name, shape in fields.items() if shape.checked),
+        checked_leaves=tuple((name, one.check) for name, one in fields.items() if one.check),
+        checked_branches=tuple((name, one) for name, one in fields.items() if one.checked and not one.check),
     )
 
 

@@ -20,6 +20,7 @@ Check = Callable[[object], str | None]
 FIRST_YEAR, LAST_YEAR = 1900, 2199
 """Dates and instants outside these years are refused: they are slips of a keyboard or of an epoch."""
 
+_FIRST, _LAST = str(FIRST_YEAR), str(LAST_YEAR)
 _LONGEST_NUMBER = 64
 
 
@@ -139,7 +140,7 @@ def _day_reason(value: object) -> str | None:
 
 def year_reason(value: object) -> str | None:
     """Why the year of an ISO date or instant is refused."""
-    fine = str(FIRST_YEAR) <= str(value)[:4] <= str(LAST_YEAR)
+    fine = _FIRST <= str(value)[:4] <= _LAST
     return None if fine else f"must lie in the years {FIRST_YEAR} to {LAST_YEAR}"
 
 

@@ -114,7 +114,7 @@ async def on_quintant_error(request: Request, error: Exception) -> Response:
         504: {"retry-after": RETRY_SECONDS},
     }.get(status)
     extra = error.freshness.members() if isinstance(error, NotYetAppliedError) else None
-    faults = [_fault(fault) for fault in error.faults]
+    faults = [fault_body(fault) for fault in error.faults]
     return problem(request, status, error.slug, error.detail, errors=faults, headers=headers, extra=extra)
 
 
@@ -152,7 +152,8 @@ HANDLERS: Mapping[Any, Any] = {
 }
 
 
-def _fault(fault: Fault) -> dict[str, str]:
+def fault_body(fault: Fault) -> dict[str, str]:
+    """One thing wrong, as it stands in `errors`."""
     key = "pointer" if fault.where.startswith("/") or not fault.where else "parameter"
     return {key: fault.where, "reason": fault.reason}
 

@@ -123,6 +123,8 @@ class ServiceSettings(TopicSettings):
     """Amounts at constant currency are converted at the rate of this business date."""
     instance: str = Field(default="", validate_default=True)
     """Static member id in the consumer group: stable over restarts, different for each worker of a service."""
+    failpoint: str = ""
+    """For fault tests only: where this process dies as if by `kill -9` (see shared.messaging.failpoints)."""
 
     @property
     def zone(self) -> ZoneInfo:
