@@ -31,7 +31,7 @@ class Assertion:
     stamp: Stamp
     known_on: date
     """Business date of the inbox commit: the day on which we learned it."""
-    said: Mapping[str, Value] = field(default=_NOTHING)
+    said: Mapping[str, Value] = field(default_factory=lambda: _NOTHING)
     """Only what was said: a missing field is unsaid, None is cleared, a collection maps entry ids to fields or None."""
     ended: bool | None = None
     since: date | None = None

@@ -9,6 +9,8 @@ from shared.kernel.errors import StoppedError
 from shared.messaging.deadlines import Deadlines, abandon, within
 
 _LOG = structlog.get_logger(__name__)
+_COPIES = 3
+"""Replicas of each partition, or as many as there are brokers."""
 
 
 async def create_topics(bootstrap_servers: str, *, prefix: str, partitions: int, generation: int) -> list[str]:
@@ -19,17 +21,20 @@ async def create_topics(bootstrap_servers: str, *, prefix: str, partitions: int,
         await within(deadlines.start, admin.start(), "connecting to create topics")
         wanted = {topic_name(one.slug, prefix=prefix, generation=generation): one for one in TOPICS.values()}
         have = set(await within(deadlines.call, admin.list_topics(), "listing topics"))
-        for name, topic in wanted.items():
-            if name not in have:
-                await _create(admin, name, topic, partitions)
+        missing = {name: topic for name, topic in wanted.items() if name not in have}
+        if missing:
+            cluster = await within(deadlines.call, admin.describe_cluster(), "asking for the brokers")
+            copies = min(_COPIES, len(cluster["brokers"]))
+            for name, topic in missing.items():
+                await _create(admin, name, topic, partitions, copies)
         await _check(admin, wanted, partitions)
         return list(wanted)
     finally:
         await abandon(admin.close(), deadlines.stop)
 
 
-async def _create(admin: AIOKafkaAdminClient, name: str, topic: Topic, partitions: int) -> None:
-    new = NewTopic(name, topic.partitions or partitions, -1, topic_configs=dict(topic.config))
+async def _create(admin: AIOKafkaAdminClient, name: str, topic: Topic, partitions: int, copies: int) -> None:
+    new = NewTopic(name, topic.partitions or partitions, copies, topic_configs=dict(topic.config))
     response = await within(Deadlines().call, admin.create_topics([new]), f"creating topic {name}")
     for _, code, *rest in response.topic_errors:
         if code not in (0, TopicAlreadyExistsError.errno):

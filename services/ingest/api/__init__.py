@@ -1,0 +1,5 @@
+"""The routes of ingest: parse, hand over, answer."""
+
+from services.ingest.api import events, imports, reading, webhooks
+
+ROUTERS = (events.router, webhooks.router, imports.router, reading.router)

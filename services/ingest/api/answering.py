@@ -1,0 +1,61 @@
+"""How outcomes are told: one by one, with a token to read one's own writes."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from starlette.responses import Response
+
+from services.ingest.domain.candidates import Outcome, Status
+from shared.http.answers import JsonResponse
+from shared.http.problems import TYPE_PREFIX, fault_body, status_of
+from shared.kernel.errors import QuintantError
+from shared.kernel.tokens import Token
+
+_RANK = {Status.ACCEPTED: 202, Status.QUARANTINED: 202, Status.DUPLICATE: 200, Status.REJECTED: 422}
+
+
+def one(outcome: Outcome, generation: int) -> Response:
+    """The answer for a single event. Raises what it was refused for."""
+    if outcome.error is not None and outcome.status is Status.REJECTED:
+        raise outcome.error
+    return JsonResponse(_item(outcome, generation), _RANK[outcome.status])
+
+
+def many(outcomes: Sequence[Outcome], generation: int) -> Response:
+    """The answer for a batch: 202 if anything was taken in, 200 if all of it was known, 422 if nothing was good."""
+    statuses = {outcome.status for outcome in outcomes}
+    taken = statuses & {Status.ACCEPTED, Status.QUARANTINED}
+    status = 202 if taken else 200 if Status.DUPLICATE in statuses or not statuses else 422
+    body = {
+        "items": [_item(outcome, generation) for outcome in outcomes],
+        "counts": {name.value: sum(o.status is name for o in outcomes) for name in Status},
+        "token": token(outcomes, generation),
+    }
+    return JsonResponse(body, status)
+
+
+def token(outcomes: Sequence[Outcome], generation: int) -> str | None:
+    """What to give as `after=` to see these events; None if none was published."""
+    places = [place for outcome in outcomes for place in outcome.places]
+    return Token.of(generation, places).encode() if places else None
+
+
+def problem_of(error: QuintantError) -> dict[str, Any]:
+    """The problem of one event inside a batch."""
+    return {
+        "type": TYPE_PREFIX + error.slug,
+        "status": status_of(error),
+        "detail": error.detail,
+        "errors": [fault_body(fault) for fault in error.faults],
+    }
+
+
+def _item(outcome: Outcome, generation: int) -> dict[str, Any]:
+    item: dict[str, Any] = {"source": outcome.source, "id": outcome.id, "status": outcome.status.value}
+    if outcome.places:
+        item["token"] = token([outcome], generation)
+    if outcome.quarantine_id is not None:
+        item["quarantine_id"] = outcome.quarantine_id
+    if outcome.error is not None:
+        item["problem"] = problem_of(outcome.error)
+    return item

@@ -1,0 +1,49 @@
+"""Whether the stage that a deal names means anything yet. If not, the event waits: a stage map may come."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from shared.kernel.errors import Fault, InvalidInputError
+from shared.sales.company import DEFAULT_PIPELINE, Pipelines
+
+
+class UnknownStageError(InvalidInputError):
+    """A deal names a stage that is neither configured nor mapped."""
+
+    slug = "unknown-stage"
+
+
+@dataclass(frozen=True, slots=True)
+class StageNamed:
+    """The stage that a deal event says, in the words of its source."""
+
+    source: str
+    pipeline: str
+    label: str
+
+    @property
+    def stage_map(self) -> str:
+        """The id of the stage map that would explain it."""
+        return f"{self.source}#{self.pipeline}"
+
+
+def stage_named(source: str, said: Mapping[str, object]) -> StageNamed | None:
+    """The stage that a deal's said fields name, if they name one."""
+    label, pipeline = said.get("stage"), said.get("pipeline_id")
+    if not isinstance(label, str):
+        return None
+    return StageNamed(source, pipeline if isinstance(pipeline, str) else DEFAULT_PIPELINE, label)
+
+
+def is_configured(named: StageNamed, pipelines: Pipelines) -> bool:
+    """Whether the label is itself a stage of the pipeline."""
+    return pipelines.knows(named.pipeline, named.label)
+
+
+def unknown_stage(named: StageNamed) -> UnknownStageError:
+    """What to tell the sender."""
+    return UnknownStageError(
+        f"The stage is not one of pipeline {named.pipeline!r}, and no stage map {named.stage_map!r} maps it. The event "
+        "waits in the quarantine: send a stage-map event with that id, then it is taken in by itself.",
+        faults=[Fault("/data/stage", "is not a known stage")],
+    )

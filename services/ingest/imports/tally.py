@@ -1,0 +1,52 @@
+"""Counts warnings while rows go by. A row counts once for each text, and only if it was not refused."""
+
+from dataclasses import dataclass, field
+
+from services.ingest.imports.outcomes import RowWarning
+
+_EXAMPLES = 5
+
+
+@dataclass(slots=True)
+class _Count:
+    rows: int = 0
+    examples: list[int] = field(default_factory=list)
+
+
+class Tally:
+    """The warnings of one run over the files."""
+
+    __slots__ = ("_counts", "_noted")
+
+    def __init__(self) -> None:
+        self._counts: dict[tuple[str, str, str], _Count] = {}
+        self._noted: set[tuple[str, str]] = set()
+
+    def note(self, rule: str, text: str) -> None:
+        """The present row deserves a warning."""
+        self._noted.add((rule, text))
+
+    def keep(self, file: str, row: int) -> None:
+        """The present row was taken: count what was noted."""
+        if self._noted:
+            for rule, text in sorted(self._noted):
+                self.count(rule, file, row, text)
+            self._noted.clear()
+
+    def forget(self) -> None:
+        """The present row was refused: what was noted does not matter."""
+        self._noted.clear()
+
+    def count(self, rule: str, file: str, row: int, text: str) -> None:
+        """Count a row at once."""
+        count = self._counts.setdefault((file, rule, text), _Count())
+        count.rows += 1
+        if len(count.examples) < _EXAMPLES:
+            count.examples.append(row)
+
+    def warnings(self) -> list[RowWarning]:
+        """What was counted, in the order of the first rows."""
+        return [
+            RowWarning(rule=rule, file=file, text=text, count=count.rows, examples=tuple(count.examples))
+            for (file, rule, text), count in self._counts.items()
+        ]

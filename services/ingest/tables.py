@@ -1,0 +1,117 @@
+"""The inbox and what stands around it."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+metadata = MetaData()
+
+Table(
+    "raw",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("received_at", DateTime(timezone=True), nullable=False),
+    Column("kind", Text, nullable=False, comment="events, webhook or import"),
+    Column("content_type", Text, nullable=False),
+    Column("headers", JSONB, nullable=False, comment="never credentials or signatures"),
+    Column("body", LargeBinary, nullable=False),
+    comment="What came in, byte for byte, so that a mended adapter can read it anew.",
+)
+Table(
+    "event",
+    metadata,
+    Column("seq", BigInteger, Identity(), primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("event_id", Text, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("entity", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("occurred_at", DateTime(timezone=True), nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("cause", Text),
+    Column("traceparent", Text),
+    Column("accepted_at", DateTime(timezone=True), nullable=False),
+    Column("known_on", Date, nullable=False),
+    Column("recorded_on", Date, nullable=False),
+    Column("reconstructed", Boolean, nullable=False),
+    Column("content", LargeBinary, nullable=False, comment="digest of what was said"),
+    Column("public", LargeBinary, nullable=False),
+    Column("personal", LargeBinary, comment="never leaves this schema"),
+    Column("raw_id", Text),
+    Column("raw_part", Text, comment="place in a batch, or file and row"),
+    UniqueConstraint("source", "event_id", "revision", name="event_identity"),
+    Index("event_subject", "entity", "subject"),
+    comment="Every event ever accepted.",
+)
+Table(
+    "stream",
+    metadata,
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("epoch", Integer, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Index("stream_seq", "seq"),
+    comment="Dense numbers in commit order: what the relay publishes.",
+)
+Table(
+    "head",
+    metadata,
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("epoch", Integer, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("last_valid", BigInteger, nullable=False, comment="number with which the epoch before ended"),
+    Column("known_on", Date, nullable=False, comment="never goes back"),
+)
+Table(
+    "source",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("first_accepted_at", DateTime(timezone=True), nullable=False),
+    Column("last_accepted_at", DateTime(timezone=True), nullable=False),
+    Column("last_occurred_at", DateTime(timezone=True), nullable=False),
+    Column("accepted", BigInteger, nullable=False),
+    Column("duplicate", BigInteger, nullable=False),
+    Column("rejected", BigInteger, nullable=False),
+    Column("live_since", DateTime(timezone=True), comment="first event that was not imported history"),
+)
+Table(
+    "quarantine",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("received_at", DateTime(timezone=True), nullable=False),
+    Column("source", Text, nullable=False),
+    Column("event_id", Text, nullable=False),
+    Column("waits_for", Text, nullable=False, comment="entity/id whose arrival retries it; empty if a person must"),
+    Column("reason", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("candidate", LargeBinary, comment="null: the raw bytes have to be read again"),
+    Column("raw_kind", Text),
+    Column("raw_headers", JSONB),
+    Column("raw_body", LargeBinary),
+    Column("attempts", Integer, nullable=False),
+    Column("released_at", DateTime(timezone=True)),
+    UniqueConstraint("source", "event_id", name="quarantine_identity"),
+    Index("quarantine_waits_for", "waits_for"),
+)
+Table(
+    "import",
+    metadata,
+    Column("id", Text, primary_key=True, comment="derived from the bytes of the files and the mapping"),
+    Column("started_at", DateTime(timezone=True), nullable=False),
+    Column("finished_at", DateTime(timezone=True)),
+    Column("mapping", Text, nullable=False),
+    Column("report", JSONB, nullable=False),
+)

@@ -1,0 +1,54 @@
+"""An ingest of this module's own on the run's PostgreSQL and Kafka."""
+
+import hashlib
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from services.ingest.settings import Settings
+from services.ingest.wiring import run_migrate
+from shared.kernel.clock import SystemClock
+from shared.messaging.topics import create_topics
+from shared.runtime.shutdown import Shutdown
+from shared.storage.database import Database, open_database
+
+KEY = "test-key-of-no-worth"
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+Make = Callable[..., Settings]
+
+
+@pytest.fixture(scope="module")
+def settings(
+    database_url: str, kafka_bootstrap: str, topic_prefix: str, tmp_path_factory: pytest.TempPathFactory
+) -> Settings:
+    keys: Path = tmp_path_factory.mktemp("keys") / "keys"
+    keys.write_text(f"test:{hashlib.sha256(KEY.encode()).hexdigest()}:read,write,admin\n")
+    return Settings(
+        database_url=database_url,
+        kafka_bootstrap_servers=kafka_bootstrap,
+        topic_prefix=topic_prefix,
+        api_keys_file=keys,
+        http_port=0,
+        health_port=0,
+        ingest_webhook_sources={"erp": {"secrets": [SECRET]}},
+    )
+
+
+@pytest.fixture(scope="module")
+async def database(settings: Settings) -> AsyncIterator[Database]:
+    await run_migrate(settings, Shutdown(SystemClock()))
+    url = settings.database_url.get_secret_value()
+    async with open_database(url, role="quintant_ingest", schemas=("ingest",), application="test", size=20) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+async def topics(settings: Settings) -> list[str]:
+    return await create_topics(
+        settings.kafka_bootstrap_servers,
+        prefix=settings.topic_prefix,
+        partitions=settings.partitions,
+        generation=settings.generation,
+    )
