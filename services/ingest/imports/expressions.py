@@ -70,8 +70,10 @@ def parse(text: str) -> Expression:
 
 def _head(scanner: "_Scanner") -> Term:
     term = scanner.term("|:")
-    if not isinstance(term, Literal) or scanner.quoted:
+    if not isinstance(term, Literal):
         return term
+    if scanner.quoted:
+        raise ValueError("fixed text is written text:…, a column with blanks in its name [in brackets]")
     if scanner.take(":"):
         if term.value != "text":
             raise ValueError("starts with a column, $constant or text:…; a filter comes after `|`")

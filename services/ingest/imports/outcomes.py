@@ -6,6 +6,7 @@ from datetime import datetime
 from shared.contracts.entities import event_type
 from shared.contracts.events.data import EntityData
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
     """One event, checked against its contract, that only needs to be accepted."""

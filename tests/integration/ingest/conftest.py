@@ -1,22 +1,22 @@
 """An ingest of this module's own on the run's PostgreSQL and Kafka."""
 
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from services.ingest.settings import Settings
-from services.ingest.wiring import run_migrate
+from services.ingest.wiring import build_api, run_migrate
 from shared.kernel.clock import SystemClock
 from shared.messaging.topics import create_topics
 from shared.runtime.shutdown import Shutdown
 from shared.storage.database import Database, open_database
+from shared.telemetry.metrics import Metrics
 
 KEY = "test-key-of-no-worth"
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-
-Make = Callable[..., Settings]
 
 
 @pytest.fixture(scope="module")
@@ -52,3 +52,20 @@ async def topics(settings: Settings) -> list[str]:
         partitions=settings.partitions,
         generation=settings.generation,
     )
+
+
+@pytest.fixture(scope="module")
+async def client(settings: Settings, database: Database) -> AsyncIterator[httpx.AsyncClient]:
+    """The real application with its inbox running, called with a key that may do everything."""
+    died: list[str] = []
+    app = build_api(settings, database, Metrics(), on_death=died.append)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(
+            transport=httpx.ASGITransport(app),
+            base_url="http://ingest.test",
+            headers={"authorization": f"Bearer {KEY}"},
+        ) as made,
+    ):
+        yield made
+    assert died == []

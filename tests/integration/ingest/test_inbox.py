@@ -73,7 +73,9 @@ async def read_stream(settings: Settings, counts: dict[int, int]) -> dict[int, l
 
 async def numbers(database: Database) -> dict[int, list[int]]:
     async with database.read() as reader:
-        rows = await reader.rows("SELECT partition, array_agg(number ORDER BY number) AS n FROM stream GROUP BY partition")
+        rows = await reader.rows(
+            "SELECT partition, array_agg(number ORDER BY number) AS n FROM stream GROUP BY partition"
+        )
     return {row["partition"]: row["n"] for row in rows}
 
 
