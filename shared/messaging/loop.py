@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
-from aiokafka.errors import OffsetOutOfRangeError
+from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from shared.contracts.records import EpochRecord, StreamRecord
 from shared.kernel.clock import Clock
@@ -166,6 +166,8 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
                 _LOG.error("stream_truncated_or_recreated", partitions=[p.partition for p in lost], doing="rewinding")
                 await within(self._deadlines.call, consumer.seek_to_beginning(*lost), "rewinding")
                 return {}
+            if isinstance(error.__cause__, NoOffsetForPartitionError):
+                return {}  # assigned during the fetch: the next round opens its lane, which seeks
             raise
         return fetched
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from shared.kernel.journal import Value
+from shared.kernel.journal import State, Value
 from shared.kernel.money import Money
 from shared.sales.lookup import decimal, money
 
@@ -30,9 +30,32 @@ def line(said: Mapping[str, Value]) -> Line:
     if net is None and price is not None:
         discount = money(said.get("discount"))
         gross = price.times(quantity)
-        net = gross if discount is None else gross - discount
+        net = gross if discount is None else _less(gross, discount)
     return Line(_text(said.get("product_id")), quantity, _text(said.get("unit")), net, money(said.get("tax")))
+
+
+def _less(gross: Money, discount: Money) -> Money | None:
+    """Two events may name two currencies for one line: then its value is not known."""
+    return gross - discount if discount.currency == gross.currency else None
 
 
 def _text(value: Value) -> str | None:
     return value if isinstance(value, str) else None
+
+
+_COUNTED = ("confirmed", "fulfilled", None)
+"""The states of an order that count; a source that says none sends only orders that count."""
+
+
+def counts_as_ordered(said: State) -> bool:
+    """Whether an order counts: drafts and cancelled ones do not."""
+    return said.fields.get("status") in _COUNTED
+
+
+def net_amounts(said: State) -> list[Money]:
+    """What a document is worth before tax: its header's net if that was said, else its lines' as far as they say it."""
+    header = money(said.fields.get("net"))
+    if header is not None:
+        return [header]
+    nets = (line(entry).net for entry in said.entries("lines").values())
+    return [net for net in nets if net is not None]

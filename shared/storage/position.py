@@ -54,6 +54,8 @@ class Standing:
     positions: dict[int, int] = field(default_factory=dict)
     first_known: date | None = None
     reconstructed_until: date | None = None
+    applied_at: datetime | None = None
+    """When the last events were applied."""
 
 
 async def take_position(writer: Writer, partition: int, generation: int) -> Position:
@@ -110,9 +112,10 @@ async def advance(writer: Writer, before: Position, after: Position, applied: Ap
 
 async def read_standing(reader: Reader) -> Standing:
     """The positions of all partitions, and since when anything was known."""
-    rows = await reader.rows("SELECT partition, number, first_known, reconstructed_until FROM position")
+    rows = await reader.rows("SELECT partition, number, first_known, reconstructed_until, applied_at FROM position")
     return Standing(
         {row["partition"]: row["number"] for row in rows},
         min((row["first_known"] for row in rows if row["first_known"]), default=None),
         max((row["reconstructed_until"] for row in rows if row["reconstructed_until"]), default=None),
+        max((row["applied_at"] for row in rows if row["applied_at"]), default=None),
     )

@@ -1,0 +1,1 @@
+"""Reads: series by month, standings of deals, vintages."""

@@ -1,0 +1,27 @@
+"""Which schemas a service owns, under which role, and whether they are at the revision that this build needs."""
+
+from shared.kernel.errors import UnavailableError
+from shared.storage.database import Database
+
+
+def role_of(service: str) -> str:
+    """The role that owns a service's schemas and sees no other."""
+    return f"quintant_{service}"
+
+
+def schemas_of(service: str, generation: int) -> tuple[str, str]:
+    """The schema of what can be rebuilt, one for each generation of the stream, and the permanent one."""
+    return (service if generation == 1 else f"{service}_{generation}"), f"{service}_permanent"
+
+
+async def check_schema(database: Database, service: str, needed: str) -> None:
+    """Raises UnavailableError unless the schema is at the revision that this build needs."""
+    async with database.read() as reader:
+        found = None
+        if await reader.value("SELECT to_regclass('alembic_version') IS NOT NULL"):
+            found = await reader.value("SELECT version_num FROM alembic_version")
+    if found != needed:
+        raise UnavailableError(
+            f"the schema is at revision {found or 'none'}, this build needs {needed}: "
+            f"run `python -m services.{service} migrate`"
+        )
