@@ -1,6 +1,6 @@
 """Reads: events raw and canonical, the quarantine, sources, imports, persons."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -150,3 +150,14 @@ async def persons(reader: Reader, entity: str, ids: list[str]) -> dict[str, dict
     for row in rows:
         found.setdefault(row["subject"], {}).update(msgspec.json.decode(row["personal"]))
     return found
+
+
+async def contents(reader: Reader, identities: Sequence[tuple[str, str]]) -> dict[tuple[str, str], bytes]:
+    """Digests of what was accepted under these identities."""
+    rows = await reader.rows(
+        """SELECT source, event_id, content FROM event
+           JOIN unnest($1::text[], $2::text[]) AS k (source, event_id) USING (source, event_id) WHERE revision = 0""",
+        [source for source, _ in identities],
+        [event_id for _, event_id in identities],
+    )
+    return {(row["source"], row["event_id"]): row["content"] for row in rows}

@@ -80,3 +80,15 @@ async def save_import(
         mapping,
         dict(report),
     )
+
+
+async def save_file(writer: Writer, raw_id: str, name: str, body: bytes, now: datetime) -> None:
+    """Keep an imported file, byte for byte; the same bytes once."""
+    await writer.execute(
+        """INSERT INTO raw (id, received_at, kind, content_type, headers, body)
+           VALUES ($1, $2, 'import', 'text/csv', $3, $4) ON CONFLICT (id) DO NOTHING""",
+        raw_id,
+        now,
+        {"file": name},
+        body,
+    )

@@ -85,7 +85,7 @@ def build_api(settings: Settings, database: Database, metrics: Metrics, *, on_de
     rooms = Rooms(
         database=database,
         intake=intake,
-        imports=Imports(database, intake, company.calendar.zone, clock),
+        imports=Imports(database, intake, company.calendar.zone, settings.generation, clock),
         webhooks={
             name: Webhook(ADAPTERS[one.adapter], tuple(secret.get_secret_value() for secret in one.secrets))
             for name, one in settings.ingest_webhook_sources.items()

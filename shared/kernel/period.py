@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from typing import assert_never
 from zoneinfo import ZoneInfo
 
 from shared.kernel.errors import InvalidInputError
@@ -65,6 +66,8 @@ class Calendar:
             case Grain.QUARTER | Grain.FISCAL_YEAR:
                 length = 3 if grain is Grain.QUARTER else 12
                 return _month(day, -((day.month - self.fiscal_year_start_month) % length))
+            case _:
+                assert_never(grain)
 
     def next_start(self, start: date, grain: Grain) -> date:
         """The first day after the period of this grain that starts on `start`."""
@@ -79,6 +82,8 @@ class Calendar:
                 return _month(start, 3)
             case Grain.FISCAL_YEAR:
                 return _month(start, 12)
+            case _:
+                assert_never(grain)
 
     def periods(self, span: Period, grain: Grain) -> Iterator[Period]:
         """The periods of this grain that touch `span`, the first and the last cut to it."""
@@ -106,6 +111,8 @@ class Calendar:
                 return f"{self._fiscal_year(start)}-Q{quarter}"
             case Grain.FISCAL_YEAR:
                 return f"FY{self._fiscal_year(start)}"
+            case _:
+                assert_never(grain)
 
     def _fiscal_year(self, day: date) -> int:
         return day.year + (self.fiscal_year_start_month > 1 and day.month >= self.fiscal_year_start_month)

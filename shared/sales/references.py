@@ -14,6 +14,8 @@ from shared.kernel.journal import Journal, Stamp, Value
 from shared.kernel.period import ALWAYS
 
 Answer = TypeVar("Answer")
+_Path = tuple[str, ...]
+"""A field, below the collection and the entry that it may stand in."""
 
 
 class Key(NamedTuple):
@@ -28,9 +30,13 @@ class _Entry:
     since: date
     stamp: Stamp
     known_on: date
-    superseded_on: date
-    """The day on which a higher revision of the same event was learned; `date.max` if never."""
+    superseded_on: date | None
+    """The day on which a higher revision of the same event was learned; None if never."""
     value: Value
+
+    def is_known(self, on: date) -> bool:
+        """Whether this is what was known at the end of the day `on`."""
+        return self.known_on <= on and (self.superseded_on is None or on < self.superseded_on)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +53,14 @@ class Dated:
     __slots__ = ("_fields",)
 
     def __init__(self, journal: Journal) -> None:
-        said: dict[str, list[_Entry]] = {}
+        said: dict[_Path, list[_Entry]] = {}
         higher = _higher_revisions(journal)
         for one in journal:
-            superseded = min((on for rev, on in higher.get(one.identity, ()) if rev > one.revision), default=date.max)
-            for name, value in _flat(one.said):
+            superseded = min((on for rev, on in higher.get(one.identity, ()) if rev > one.revision), default=None)
+            for path, value in _flat(one.said):
                 entry = _Entry(one.since or ALWAYS, one.stamp, one.known_on, superseded, value)
-                said.setdefault(name, []).append(entry)
-        self._fields = {name: _field(entries) for name, entries in said.items()}
+                said.setdefault(path, []).append(entry)
+        self._fields = {".".join(path): _field(_at_and_above(path, said)) for path in said}
 
     def at(self, name: str, day: date, known: date) -> tuple[Value, date | None]:
         """The value on `day` as known at the end of `known`, and the next day of learning that changes this answer."""
@@ -66,9 +72,14 @@ class Dated:
         next day of learning that may change that date."""
         field = self._fields.get(name)
         later = field.entries[bisect_right(field.starts, day) :] if field else ()
-        starts = next((e.since for e in later if e.known_on <= known < e.superseded_on), None)
-        learned = (on for e in later for on in (e.known_on, e.superseded_on) if known < on < date.max)
+        starts = next((e.since for e in later if e.is_known(known)), None)
+        learned = (on for e in later for on in (e.known_on, e.superseded_on) if on and known < on)
         return starts, min(learned, default=None)
+
+
+def _at_and_above(path: _Path, said: Mapping[_Path, list[_Entry]]) -> list[_Entry]:
+    """What was said of a field, and what took away the entry or the whole collection that it stands in."""
+    return [entry for depth in range(1, len(path) + 1) for entry in said.get(path[:depth], ())]
 
 
 def _field(entries: list[_Entry]) -> _Field:
@@ -82,8 +93,8 @@ def _read(entries: tuple[_Entry, ...], known: date) -> tuple[Value, date | None]
     for entry in reversed(entries):
         if entry.known_on > known:
             learned.append(entry.known_on)
-        elif known < entry.superseded_on:
-            if entry.superseded_on != date.max:
+        elif entry.is_known(known):
+            if entry.superseded_on is not None:
                 learned.append(entry.superseded_on)
             return entry.value, min(learned, default=None)
     return None, min(learned, default=None)
@@ -97,12 +108,12 @@ def _higher_revisions(journal: Journal) -> dict[tuple[str, str], list[tuple[int,
     return higher
 
 
-def _flat(said: Mapping[str, Value], prefix: str = "") -> Iterator[tuple[str, Value]]:
+def _flat(said: Mapping[str, Value], above: _Path = ()) -> Iterator[tuple[_Path, Value]]:
     for name, value in said.items():
         if isinstance(value, Mapping) and not _is_money(value):
-            yield from _flat(value, f"{prefix}{name}.")
+            yield from _flat(value, (*above, name))
         else:
-            yield prefix + name, value
+            yield (*above, name), value
 
 
 def _is_money(value: Mapping[str, Value]) -> bool:
@@ -152,7 +163,7 @@ class View:
         self.learned: date | None = None
         """The first later day of learning on which an answer given so far would be another one."""
         self._later: date | None = None
-        self._cutting = False
+        self._cutting: date | None = None
 
     def value(self, key: Key, name: str, day: date) -> Value:
         """The value of a field on the business date `day`; None if there is none."""
@@ -162,7 +173,7 @@ class View:
             return None
         value, learned = dated.at(name, day, self.known)
         self.learned = _earlier(self.learned, learned)
-        if self._cutting:
+        if self._cutting == day:  # what is asked of a fixed day does not change within a stretch
             later, learned = dated.beyond(name, day, self.known)
             self.learned = _earlier(self.learned, learned)
             self._later = _earlier(self._later, later)
@@ -176,12 +187,13 @@ class View:
     def stretches(
         self, answer: Callable[[date], Answer], start: date, end: date
     ) -> Iterator[tuple[date, date, Answer]]:
-        """Cut [start, end) wherever a reference value that `answer` asks for changes its business date."""
+        """Cut [start, end) wherever a reference value changes that `answer` asks of the business date it is given; it
+        may ask of fixed dates too."""
         day = start
         while day < end:
-            self._later, self._cutting = None, True
+            self._later, self._cutting = None, day
             answered = answer(day)
-            self._cutting = False
+            self._cutting = None
             stop = min(self._later or end, end)
             yield day, stop, answered
             day = stop

@@ -38,11 +38,12 @@ def read_day(text: str) -> date:
 def read_instant(text: str) -> datetime:
     """ISO 8601 with a time of day; aware if it names an offset, else in the company's zone."""
     try:
-        if len(text) <= len("2026-03-31"):
-            raise ValueError
-        return datetime.fromisoformat(text)
+        found = datetime.fromisoformat(text)
     except ValueError:
-        raise CellError("must be a time such as 2026-03-31T09:00:00 or 2026-03-31 09:00:00+08:00") from None
+        found = None
+    if found is None or len(text) <= len("2026-03-31"):
+        raise CellError("must be a time such as 2026-03-31T09:00:00 or 2026-03-31 09:00:00+08:00")
+    return found
 
 
 @cache

@@ -9,6 +9,10 @@ from dataclasses import dataclass
 _RESERVED: dict[str, bool | None] = {"true": True, "false": False, "null": None}
 
 
+class ExpressionError(ValueError):
+    """An expression that cannot be meant; the message is the reason."""
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """The cell of the present row in this column."""
@@ -40,6 +44,12 @@ class Step:
     name: str
     arguments: tuple[Term, ...] = ()
 
+    @property
+    def word(self) -> str:
+        """The first argument, if it is fixed text."""
+        first = self.arguments[0] if self.arguments else None
+        return str(first.value) if isinstance(first, Literal) else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Expression:
@@ -57,14 +67,14 @@ class Expression:
 
 
 def parse(text: str) -> Expression:
-    """Read an expression. Raises ValueError with the reason."""
+    """Read an expression. Raises ExpressionError with the reason."""
     scanner = _Scanner(text)
     head = _head(scanner)
     steps = []
     while scanner.take("|"):
         steps.append(_step(scanner))
     if not scanner.at_end():
-        raise ValueError(f"cannot be read from character {scanner.position + 1} on")
+        raise ExpressionError(f"cannot be read from character {scanner.position + 1} on")
     return Expression(text, head, tuple(steps))
 
 
@@ -73,10 +83,10 @@ def _head(scanner: "_Scanner") -> Term:
     if not isinstance(term, Literal):
         return term
     if scanner.quoted:
-        raise ValueError("fixed text is written text:…, a column with blanks in its name [in brackets]")
+        raise ExpressionError("fixed text is written text:…, a column with blanks in its name [in brackets]")
     if scanner.take(":"):
         if term.value != "text":
-            raise ValueError("starts with a column, $constant or text:…; a filter comes after `|`")
+            raise ExpressionError("starts with a column, $constant or text:…; a filter comes after `|`")
         return _fixed_text(scanner)
     word = str(term.value)
     return Literal(_RESERVED[word]) if word in _RESERVED else Column(word)
@@ -85,14 +95,14 @@ def _head(scanner: "_Scanner") -> Term:
 def _fixed_text(scanner: "_Scanner") -> Literal:
     term = scanner.term("|")
     if not isinstance(term, Literal):
-        raise ValueError("text: is followed by the text itself")
+        raise ExpressionError("text: is followed by the text itself")
     return term
 
 
 def _step(scanner: "_Scanner") -> Step:
     name = scanner.term("|:")
     if not isinstance(name, Literal) or scanner.quoted:
-        raise ValueError("after `|` comes the name of a filter")
+        raise ExpressionError("after `|` comes the name of a filter")
     arguments = []
     more = scanner.take(":")
     while more:
@@ -134,7 +144,7 @@ class _Scanner:
             return Literal(self._quoted_text())
         bare = self._bare(ends)
         if not bare:
-            raise ValueError(f"something is missing at character {self.position + 1}")
+            raise ExpressionError(f"something is missing at character {self.position + 1}")
         return Constant(bare[1:]) if first == "$" else Literal(bare)
 
     def _skip_blanks(self) -> None:
@@ -149,7 +159,7 @@ class _Scanner:
     def _until(self, closing: str) -> str:
         end = self._text.find(closing, self.position + 1)
         if end < 0:
-            raise ValueError(f"a {closing} is missing")
+            raise ExpressionError(f"a {closing} is missing")
         start, self.position = self.position + 1, end + 1
         return self._text[start:end].strip()
 
@@ -162,6 +172,6 @@ class _Scanner:
     def _until_quote(self) -> str:
         end = self._text.find("'", self.position + 1)
         if end < 0:
-            raise ValueError("a closing ' is missing")
+            raise ExpressionError("a closing ' is missing")
         start, self.position = self.position + 1, end + 1
         return self._text[start:end]

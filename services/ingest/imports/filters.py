@@ -1,18 +1,18 @@
-"""The closed table of filters. Each says what it takes and gives, so a wrong mapping is refused before any row is read."""
+"""The closed table of filters. Each says what it takes and gives: a wrong mapping is refused before any row is read."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from types import MappingProxyType
 
 from services.ingest.imports import filter_steps as steps
 from services.ingest.imports.cell_values import DECIMAL_STYLES, day_reader, instant_reader
-from services.ingest.imports.expressions import Column, Constant, Expression, Literal, Step, Term
+from services.ingest.imports.expressions import Column, Constant, Expression, ExpressionError, Literal, Step, Term
 from services.ingest.imports.filter_steps import Use, clock_time
 from services.ingest.imports.values import Cells, Kind, Value
 from shared.contracts.currencies import CODES
 
-AS_OF, SOURCE = "as_of", "source"
+AS_OF = "as_of"
+"""The constant that is the as-of day; all others are texts."""
 _ANY = frozenset(Kind)
 _TEXT = frozenset({Kind.TEXT})
 _PLAIN = frozenset({Kind.TEXT, Kind.DATE, Kind.INSTANT, Kind.DECIMAL, Kind.WHOLE})
@@ -25,7 +25,7 @@ class Known:
     """The names that an expression may use."""
 
     columns: frozenset[str]
-    constants: frozenset[str]
+    constants: Mapping[str, str]
     maps: frozenset[str]
     corrections: frozenset[str]
     lookups: Mapping[str, frozenset[str]]
@@ -33,7 +33,7 @@ class Known:
 
 
 Check = Callable[[Sequence[str], Known], str | None]
-"""Looks at the fixed arguments and says why they are refused."""
+"""Looks at the arguments, a column as an empty text, and says why they are refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +124,7 @@ FILTERS: Mapping[str, Filter] = MappingProxyType(
 
 
 def kind_of(expression: Expression, known: Known) -> Kind:
-    """What the expression gives. Raises ValueError if it names something that does not exist or chains what does not
-    fit."""
+    """What the expression gives. Raises ExpressionError if it names what does not exist or chains what does not fit."""
     kind = _kind_of_term(expression.head, known)
     for place, step in enumerate(expression.steps, start=1):
         kind = _kind_after(step, kind, known, is_last=place == len(expression.steps))
@@ -135,12 +134,14 @@ def kind_of(expression: Expression, known: Known) -> Kind:
 def _kind_of_term(term: Term, known: Known) -> Kind:
     if isinstance(term, Column):
         if term.name not in known.columns:
-            raise ValueError(f"no column {term.name!r} is declared for this file; fixed text is written text:…")
+            raise ExpressionError(f"no column {term.name!r} is declared for this file; fixed text is written text:…")
         return Kind.TEXT
     if isinstance(term, Constant):
+        if term.name == AS_OF:
+            return Kind.DATE
         if term.name not in known.constants:
-            raise ValueError(f"no constant ${term.name} is declared")
-        return Kind.DATE if term.name == AS_OF else Kind.TEXT
+            raise ExpressionError(f"no constant ${term.name} is declared")
+        return Kind.TEXT
     if term.value is None:
         return Kind.NULL
     return Kind.FLAG if isinstance(term.value, bool) else Kind.TEXT
@@ -149,13 +150,15 @@ def _kind_of_term(term: Term, known: Known) -> Kind:
 def _kind_after(step: Step, kind: Kind, known: Known, *, is_last: bool) -> Kind:
     known_filter = FILTERS.get(step.name)
     if known_filter is None:
-        raise ValueError(f"no filter {step.name!r}; there are {', '.join(FILTERS)}")
+        raise ExpressionError(f"no filter {step.name!r}; there are {', '.join(FILTERS)}")
     if kind not in known_filter.takes or kind is Kind.NULL:
-        raise ValueError(f"{step.name} takes {_or(known_filter.takes)}, and here it gets {kind}")
+        raise ExpressionError(f"{step.name} takes {_or(known_filter.takes)}, and here it gets {kind}")
     if len(step.arguments) not in known_filter.arguments:
-        raise ValueError(f"{step.name} has {_count(known_filter.arguments)} after its colon, not {len(step.arguments)}")
+        raise ExpressionError(
+            f"{step.name} has {_count(known_filter.arguments)} after its colon, not {len(step.arguments)}"
+        )
     if known_filter.last and not is_last:
-        raise ValueError(f"{step.name} must be the last filter")
+        raise ExpressionError(f"{step.name} must be the last filter")
     _check_arguments(step, known_filter, kind, known)
     return known_filter.gives or kind
 
@@ -164,13 +167,19 @@ def _check_arguments(step: Step, known_filter: Filter, kind: Kind, known: Known)
     for term in step.arguments:
         given = _kind_of_term(term, known)
         if isinstance(term, Column) and not known_filter.reads_columns:
-            raise ValueError(f"{step.name} takes no column as an argument")
+            raise ExpressionError(f"{step.name} takes no column as an argument")
         if given is not (kind if step.name == "default" else Kind.TEXT):
-            raise ValueError(f"{step.name} cannot use {given} here")
-    words = [str(term.value) if isinstance(term, Literal) else "" for term in step.arguments]
+            raise ExpressionError(f"{step.name} cannot use {given} here")
+    words = [_word(term, known) for term in step.arguments]
     reason = known_filter.check(words, known) if known_filter.check else None
-    if reason and all(isinstance(term, Literal) for term in step.arguments):
-        raise ValueError(f"{step.name}: {reason}")
+    if reason:
+        raise ExpressionError(f"{step.name}: {reason}")
+
+
+def _word(term: Term, known: Known) -> str:
+    if isinstance(term, Constant):
+        return known.constants.get(term.name, "")
+    return str(term.value) if isinstance(term, Literal) else ""
 
 
 def _or(kinds: frozenset[Kind]) -> str:
@@ -182,8 +191,3 @@ def _count(numbers: range) -> str:
     if most == 0:
         return "nothing"
     return str(least) if least == most else f"{least} to {most} arguments"
-
-
-def builtins(source: str, as_of: date) -> dict[str, Value]:
-    """The constants that every mapping has."""
-    return {SOURCE: source, AS_OF: as_of}

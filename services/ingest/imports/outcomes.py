@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from shared.contracts.entities import event_type
 from shared.contracts.events.data import EntityData
@@ -56,11 +57,18 @@ class RowWarning:
     """How many rows of a file a rule of the mapping, or a doubt of the importer, was about."""
 
     rule: str
-    """`declared`, `corrected-value`, `default-used`, `not-found`, `duplicate-row`, `repeated-key`, `unknown-column`,
-    `unused-file` or `after-as-of`."""
+    """`declared`, `corrected-value`, `default-used`, `not-found`, `says-nothing`, `duplicate-row`, `repeated-key`,
+    `unknown-column`, `unused-file` or `after-as-of`."""
     file: str
     text: str
     count: int
     """Rows; columns for `unknown-column`; 1 for `unused-file`."""
     examples: tuple[int, ...]
     """Numbers of the first rows."""
+
+
+class DetailPlace(NamedTuple):
+    """A row of a detail file, which stands in an event of another file's row."""
+
+    file: str
+    row: int

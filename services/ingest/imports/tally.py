@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from services.ingest.imports.outcomes import RowWarning
+from services.ingest.imports.outcomes import DetailPlace, RowWarning
 
 _EXAMPLES = 5
 
@@ -16,21 +16,23 @@ class _Count:
 class Tally:
     """The warnings of one run over the files."""
 
-    __slots__ = ("_counts", "_noted")
+    __slots__ = ("_counts", "_noted", "place")
 
     def __init__(self) -> None:
         self._counts: dict[tuple[str, str, str], _Count] = {}
-        self._noted: set[tuple[str, str]] = set()
+        self._noted: dict[tuple[str, str, DetailPlace | None], None] = {}
+        self.place: DetailPlace | None = None
+        """The detail row that is being read; None: the present row itself."""
 
     def note(self, rule: str, text: str) -> None:
-        """The present row deserves a warning."""
-        self._noted.add((rule, text))
+        """The row that is being read deserves a warning."""
+        self._noted[rule, text, self.place] = None
 
     def keep(self, file: str, row: int) -> None:
         """The present row was taken: count what was noted."""
         if self._noted:
-            for rule, text in sorted(self._noted):
-                self.count(rule, file, row, text)
+            for rule, text, place in self._noted:
+                self.count(rule, *(place or (file, row)), text)
             self._noted.clear()
 
     def forget(self) -> None:

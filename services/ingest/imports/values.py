@@ -1,7 +1,7 @@
 """The kinds of values that run through an expression, and how they leave it as JSON or as text."""
 
 from collections.abc import Callable, Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from zoneinfo import ZoneInfo
@@ -71,7 +71,7 @@ class Calendar:
         moment = value if isinstance(value, datetime) else datetime(value.year, value.month, value.day)  # noqa: DTZ001
         try:
             local = moment.astimezone(self._zone).replace(tzinfo=None) if moment.tzinfo else moment
-            utc = (local + self._shift).replace(tzinfo=self._zone).astimezone(_UTC)
+            utc = (local + self._shift).replace(tzinfo=self._zone).astimezone(UTC)
         except OverflowError:
             raise CellError("is moved out of the calendar") from None
         if not FIRST_YEAR <= utc.year <= LAST_YEAR:
@@ -87,6 +87,3 @@ class Calendar:
         if isinstance(value, Decimal):
             return plain(value)
         return None if isinstance(value, Cleared) else value
-
-
-_UTC = ZoneInfo("UTC")

@@ -1,0 +1,30 @@
+"""File imports: a declarative mapping turns rows of CSV files into drafts of canonical events.
+
+`load_preset` or `read_mapping` gives the mapping, `default_as_of` the instant of the export, `Importer.events` the
+drafts, rejections and warnings. Nothing here stores or sends anything.
+"""
+
+from services.ingest.imports.as_of import default_as_of, end_of_day, fingerprint
+from services.ingest.imports.file_rows import Limits
+from services.ingest.imports.importer import Importer, ImportRequest
+from services.ingest.imports.mapping import ImportMapping
+from services.ingest.imports.mapping_file import load_preset, preset_names, read_mapping
+from services.ingest.imports.outcomes import Draft, Rejection, RowWarning
+from services.ingest.imports.yaml_tree import InvalidMappingError
+
+__all__ = [
+    "Draft",
+    "ImportMapping",
+    "ImportRequest",
+    "Importer",
+    "InvalidMappingError",
+    "Limits",
+    "Rejection",
+    "RowWarning",
+    "default_as_of",
+    "end_of_day",
+    "fingerprint",
+    "load_preset",
+    "preset_names",
+    "read_mapping",
+]
