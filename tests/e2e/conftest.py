@@ -99,9 +99,7 @@ async def running(
                 health.append(url)
                 own = {**env, variable: str(port)}
                 processes.append(await _start(f"services.{service}", role, own, directory))
-        async with httpx.AsyncClient(
-            headers={"authorization": f"Bearer {KEY}"}, timeout=120, trust_env=False
-        ) as http:
+        async with httpx.AsyncClient(headers={"authorization": f"Bearer {KEY}"}, timeout=120, trust_env=False) as http:
             async with asyncio.timeout(90):
                 await asyncio.gather(*(_ready(http, url) for url in health))
             yield Company(urls, http)
