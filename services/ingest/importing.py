@@ -26,7 +26,7 @@ from services.ingest.imports import (
 from services.ingest.intake import Intake
 from shared.contracts.entities import canonical
 from shared.kernel.clock import Clock
-from shared.kernel.errors import ConflictError
+from shared.kernel.errors import ConflictError, Fault, InvalidInputError
 from shared.kernel.tokens import Token
 from shared.storage.database import Database
 
@@ -106,7 +106,13 @@ class Imports:
         return body
 
     def _request(self, order: ImportOrder) -> ImportRequest:
-        as_of = order.as_of or default_as_of(order.mapping, order.files, self.zone, self.clock.now())
+        now = self.clock.now()
+        as_of = order.as_of or default_as_of(order.mapping, order.files, self.zone, now)
+        if as_of > now:
+            raise InvalidInputError(
+                "These files are said to be exported in the future: they would win against every later export.",
+                faults=[Fault("as_of", "must not be later than now")],
+            )
         return ImportRequest(
             mapping=order.mapping,
             files=order.files,

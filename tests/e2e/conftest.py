@@ -1,11 +1,12 @@
 """The whole of Quintant as its users run it: eight processes on real PostgreSQL and Kafka, spoken to over HTTP alone."""
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import secrets
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ PROJECT = Path(__file__).parents[2]
 SERVICES = ("ingest", "pipeline", "metrics", "forecast")
 KEY = "a-key-for-tests-only"
 DATA = PROJECT / "quintant" / "demo_data"
+PRESETS = ("maven-crm", "classicmodels")
 
 
 @dataclass(slots=True)
@@ -134,22 +136,11 @@ async def _ready(http: httpx.AsyncClient, url: str) -> None:
                 return
         except httpx.TransportError:
             pass
-        await asyncio.to_thread(_pause)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.Event().wait(), 0.1)
 
 
-def _pause() -> None:
-    """A tenth of a second between two readiness probes."""
-    import threading
-
-    threading.Event().wait(0.1)
-
-
-def rows_of(answer: Mapping[str, Any], dimension: str) -> dict[str | None, Mapping[str, Any]]:
-    """The rows of a slice by its dimension."""
-    return {row[dimension]: row for row in answer["rows"]}
-
-
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 async def company(
     database_server: str, kafka_bootstrap: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Company]:
@@ -157,4 +148,7 @@ async def company(
         yield started
 
 
-__all__: Sequence[str] = ["DATA", "Company", "company", "rows_of", "running"]
+@pytest.fixture(scope="session")
+async def reports(company: Company) -> dict[str, dict[str, Any]]:
+    """Both data sets, unmoved; the import's answers."""
+    return {preset: await company.load(preset, DATA / preset) for preset in PRESETS}

@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 from services.ingest.imports.cell_values import CellError
 from services.ingest.imports.expressions import Column, Expression
-from services.ingest.imports.filter_steps import Scope, Use
 from services.ingest.imports.filters import FILTERS
 from services.ingest.imports.mapping import Branch, Entries, Leaf, Node
 from services.ingest.imports.outcomes import DetailPlace
+from services.ingest.imports.scope import Scope, Use
 from services.ingest.imports.values import CLEARED, Calendar, Cells, Kind, Run, Value
 
 _LONGEST_ID = 255
@@ -25,6 +25,17 @@ class RefusedError(Exception):
         self.reason = reason
         self.place = place
         """The detail row at fault; None: the present row."""
+
+
+class Spot(NamedTuple):
+    """Where a value comes from."""
+
+    column: str | None
+    place: DetailPlace | None = None
+    """None: the present row."""
+
+
+NOWHERE = Spot(None)
 
 
 class Detail(NamedTuple):
@@ -99,9 +110,9 @@ class BoundLeaf:
 
         return build
 
-    def locate(self, pointer: Sequence[str], _cells: Cells) -> RefusedError:
+    def locate(self, pointer: Sequence[str], _cells: Cells) -> Spot:
         """Where a fault at this JSON pointer comes from."""
-        return RefusedError(self._currency_column if pointer == ["currency"] else self._column, "")
+        return Spot(self._currency_column if pointer == ["currency"] else self._column)
 
 
 class BoundBranch:
@@ -126,10 +137,10 @@ class BoundBranch:
         said = self.said(cells)
         return said if said or not self._builds else None
 
-    def locate(self, pointer: Sequence[str], cells: Cells) -> RefusedError:
+    def locate(self, pointer: Sequence[str], cells: Cells) -> Spot:
         """Where a fault at this JSON pointer comes from."""
         member = self._members.get(pointer[0]) if pointer else None
-        return member.locate(pointer[1:], cells) if member else RefusedError(None, "")
+        return member.locate(pointer[1:], cells) if member else NOWHERE
 
 
 class BoundEntries:
@@ -177,13 +188,13 @@ class BoundEntries:
         elif (key := self._by(cells)) is not None:
             yield from self._table.rows.get(str(key), ())
 
-    def locate(self, pointer: Sequence[str], cells: Cells) -> RefusedError:
+    def locate(self, pointer: Sequence[str], cells: Cells) -> Spot:
         """Where a fault at this JSON pointer comes from."""
         for place, row in self._rows(cells):
             if pointer and str(self._id(row))[:_LONGEST_ID] == pointer[0]:
-                inner = self._fields.locate(pointer[1:], row) if pointer[1:] else RefusedError(self._id_column, "")
-                return RefusedError(inner.column, "", place)
-        return RefusedError(None, "")
+                column = self._fields.locate(pointer[1:], row).column if pointer[1:] else self._id_column
+                return Spot(column, place)
+        return NOWHERE
 
 
 BoundNode = BoundLeaf | BoundBranch | BoundEntries
@@ -201,8 +212,12 @@ def bound(node: Node, scope: Scope, calendar: Calendar, details: Mapping[str, De
 def truths(conditions: Sequence[Expression], scope: Scope) -> Callable[[Cells], bool]:
     """Whether all conditions hold on a row; a blank counts as false."""
     runs = [bind(condition, scope) for condition in conditions]
-    return lambda cells: all(_holds(run(cells)) for run in runs)
 
+    def hold(cells: Cells) -> bool:
+        for run in runs:
+            value = run(cells)
+            if value is None or value is False:
+                return False
+        return True
 
-def _holds(value: Value) -> bool:
-    return value is not None and value is not False and value is not CLEARED
+    return hold

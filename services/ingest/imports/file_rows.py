@@ -1,6 +1,6 @@
 """The files of one import: which upload is which, and their rows with keys checked."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -12,6 +12,8 @@ from services.ingest.imports.outcomes import Rejection
 from services.ingest.imports.seen import Seen
 from services.ingest.imports.tally import Tally
 from services.ingest.imports.uses import columns_read
+
+_NAMES, _LONGEST_NAME = 10, 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +81,14 @@ class ImportFiles:
                     if row.row in (None, 1):
                         self.unusable.add(name)
                     yield row
-            for column in unknown:
-                tally.count("unknown-column", upload.name, 1, f"the mapping does not know the column {column!r}")
+            if unknown:
+                tally.count("unknown-column", upload.name, 1, f"the mapping does not know {_named(unknown)}")
+
+
+def _named(columns: Sequence[str]) -> str:
+    """The first of some column names, however many and long they are."""
+    names = ", ".join(repr(column[:_LONGEST_NAME]) for column in columns[:_NAMES])
+    return f"the columns {names} and {len(columns) - _NAMES} more" if columns[_NAMES:] else f"the columns {names}"
 
 
 class _Repeated:

@@ -7,10 +7,12 @@ from types import MappingProxyType
 from services.ingest.imports import filter_steps as steps
 from services.ingest.imports.cell_values import DECIMAL_STYLES, day_reader, instant_reader
 from services.ingest.imports.expressions import Column, Constant, Expression, ExpressionError, Literal, Step, Term
-from services.ingest.imports.filter_steps import Use, clock_time
+from services.ingest.imports.filter_steps import clock_time
+from services.ingest.imports.scope import Use
 from services.ingest.imports.values import Cells, Kind, Value
 from shared.contracts.currencies import CODES
 
+CLEAR = "clear"
 AS_OF = "as_of"
 """The constant that is the as-of day; all others are texts."""
 _ANY = frozenset(Kind)
@@ -114,7 +116,7 @@ FILTERS: Mapping[str, Filter] = MappingProxyType(
         "concat": Filter(_PLAIN, Kind.TEXT, steps.concat, range(1, _MANY), reads_columns=True),
         "join": Filter(_PLAIN, Kind.TEXT, steps.join, range(1, _MANY), reads_columns=True),
         "default": Filter(frozenset({Kind.TEXT, Kind.DATE}), None, steps.default, range(1, 2), reads_columns=True),
-        "clear": Filter(_ANY, None, steps.clear, last=True),
+        CLEAR: Filter(_ANY, None, steps.clear, last=True),
         "blank": Filter(_ANY, Kind.FLAG, steps.blank),
         "is": Filter(_TEXT, Kind.FLAG, steps.is_one_of, range(1, _MANY)),
         "is_not": Filter(_TEXT, Kind.FLAG, steps.is_none_of, range(1, _MANY)),

@@ -6,9 +6,9 @@ from datetime import date
 
 from services.ingest.imports.binding import Detail, DetailTable, RefusedError, bind, column_of
 from services.ingest.imports.file_rows import FileRow, ImportFiles
-from services.ingest.imports.filter_steps import LookupTable, Scope
 from services.ingest.imports.mapping import Join
 from services.ingest.imports.outcomes import DetailPlace, Rejection
+from services.ingest.imports.scope import LookupTable, Scope
 from services.ingest.imports.seen import Seen
 from services.ingest.imports.tally import Tally
 from services.ingest.imports.uses import columns_looked_up

@@ -48,9 +48,8 @@ class Template:
     occurred_at: Expression
     when: tuple[Expression, ...] = ()
     """All must hold."""
-    since: Expression | None = None
-    ended: Expression | None = None
     fields: Branch
+    """With `since` and `ended`."""
     distinct: bool = False
     """Many rows may say the same; the first says it for all."""
 

@@ -8,7 +8,7 @@ from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from services.ingest.imports.expressions import Expression, parse
-from services.ingest.imports.filters import Known, kind_of
+from services.ingest.imports.filters import CLEAR, Known, kind_of
 from services.ingest.imports.mapping import Branch, Doubt, Entries, Leaf, Node, Template
 from services.ingest.imports.values import Kind
 from services.ingest.imports.yaml_tree import Place, read_all, read_members, read_name
@@ -27,7 +27,8 @@ _KINDS: Mapping[type, Kind] = {
     PositiveMoney: Kind.MONEY,
 }
 _TEXTS = (Kind.TEXT,)
-_FLAGS = (Kind.FLAG,)
+_ABOUT = {"since": (Kind.DATE,), "ended": (Kind.FLAG,)}
+_SOME = tuple(kind for kind in Kind if kind is not Kind.NULL)
 _TIMES = (Kind.DATE, Kind.INSTANT)
 
 
@@ -49,15 +50,15 @@ def read_template(place: Place, room: Room) -> Template:
     if "since" in members and not entity.reference:
         raise members["since"].fault("is for reference data: this entity has no since")
     part = f"{entity.slug}-{read_name(members['part'])}" if "part" in members else entity.slug
+    fields = _members(members["fields"], entity.shape.fields, room).members if "fields" in members else {}
+    about = {name: _leaf(members[name], room.known, kinds) for name, kinds in _ABOUT.items() if name in members}
     return Template(
         entity=entity.slug,
         part=part,
         id=read_expression(members["id"], room.known, _TEXTS),
         occurred_at=read_expression(members["occurred_at"], room.known, _TIMES),
         when=read_conditions(members.get("when"), room.known),
-        since=_optional(members.get("since"), room.known, (Kind.DATE,)),
-        ended=_optional(members.get("ended"), room.known, _FLAGS),
-        fields=_members(members["fields"], entity.shape.fields, room) if "fields" in members else Branch({}),
+        fields=Branch({**fields, **about}),
         distinct="distinct" in members and members["distinct"].truth(),
     )
 
@@ -72,16 +73,15 @@ def read_conditions(place: Place | None, known: Known) -> tuple[Expression, ...]
     """One condition or a list of them: true or false, or any value, of which a blank counts as false."""
     if place is None:
         return ()
-    return tuple(read_all(place.one_or_more(), lambda one: read_expression(one, known, tuple(Kind))))
+    return tuple(read_all(place.one_or_more(), lambda one: read_expression(one, known, _SOME)))
 
 
 def read_expression(place: Place, known: Known, kinds: Iterable[Kind]) -> Expression:
-    """An expression that gives one of the kinds. Raises InvalidMappingError."""
-    return _leaf(place, known, kinds).expression
-
-
-def _optional(place: Place | None, known: Known, kinds: Iterable[Kind]) -> Expression | None:
-    return None if place is None else read_expression(place, known, kinds)
+    """An expression that gives one of the kinds, and is no field. Raises InvalidMappingError."""
+    expression = _leaf(place, known, kinds).expression
+    if any(step.name == CLEAR for step in expression.steps):
+        raise place.fault(f"{CLEAR} is for fields: here there is nothing to clear")
+    return expression
 
 
 def _leaf(place: Place, known: Known, kinds: Iterable[Kind]) -> Leaf:
@@ -138,7 +138,7 @@ def _entries(place: Place, entry: Shape, room: Room) -> Entries:
         read_expression(members["id"], inner.known, _TEXTS),
         _members(members["fields"], entry.fields, inner),
         details,
-        _optional(members.get("by"), room.known, _TEXTS),
+        read_expression(members["by"], room.known, _TEXTS) if "by" in members else None,
     )
 
 

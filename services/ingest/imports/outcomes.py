@@ -44,7 +44,10 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """A row, or with `row` None a whole file, of which nothing was taken. The reason never repeats a cell."""
+    """A row of which nothing was taken, or a whole file: then `row` is None, or 1 for its header.
+
+    The reason never repeats a cell, which may be personal.
+    """
 
     file: str
     row: int | None
@@ -62,7 +65,7 @@ class RowWarning:
     file: str
     text: str
     count: int
-    """Rows; columns for `unknown-column`; 1 for `unused-file`."""
+    """Rows; 1 for `unknown-column` and `unused-file`, which are about the file."""
     examples: tuple[int, ...]
     """Numbers of the first rows."""
 

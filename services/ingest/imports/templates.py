@@ -6,11 +6,11 @@ from datetime import UTC, date, datetime, timedelta
 
 import msgspec
 
-from services.ingest.imports.binding import BoundBranch, DetailTable, RefusedError, bind, column_of, truths
+from services.ingest.imports.binding import BoundBranch, DetailTable, RefusedError, Spot, bind, column_of, truths
 from services.ingest.imports.cell_values import CellError
-from services.ingest.imports.filter_steps import Scope
 from services.ingest.imports.mapping import Template
 from services.ingest.imports.outcomes import Draft
+from services.ingest.imports.scope import Scope
 from services.ingest.imports.values import Calendar, Cells, Value, as_text
 from shared.contracts.entities import ENTITIES, decode_data
 from shared.contracts.envelope import MAX_EVENT_BYTES
@@ -50,14 +50,12 @@ class BoundTemplate:
     """A template made ready to run over the rows of one kind of file."""
 
     __slots__ = (
-        "_ended",
         "_entity",
         "_fields",
         "_id",
         "_latest",
         "_occurred_at",
         "_scope",
-        "_since",
         "_stamp",
         "template",
         "when",
@@ -69,8 +67,6 @@ class BoundTemplate:
         self._entity = ENTITIES[template.entity]
         self._id = bind(template.id, scope)
         self._occurred_at = bind(template.occurred_at, scope)
-        self._since = bind(template.since, scope) if template.since else None
-        self._ended = bind(template.ended, scope) if template.ended else None
         self._fields = BoundBranch(template.fields, scope, stamp.calendar, details)
         self._stamp = stamp
         self._latest = stamp.calendar.instant(stamp.as_of)
@@ -111,12 +107,7 @@ class BoundTemplate:
         subject = self._id(cells)
         if subject is None:
             raise RefusedError(column_of(self.template.id), f"is blank, and it is the id of the {self.template.entity}")
-        said = {"id": as_text(subject), **self._fields.said(cells)}
-        if self._ended and (ended := self._ended(cells)) is not None:
-            said["ended"] = ended
-        if self._since and isinstance(since := self._since(cells), date):
-            said["since"] = self._stamp.calendar.day(since).isoformat()
-        encoded = _encode(said)
+        encoded = _encode({"id": as_text(subject), **self._fields.said(cells)})
         if len(encoded) > MAX_EVENT_BYTES:
             raise RefusedError(None, f"says more than {MAX_EVENT_BYTES:,} bytes")
         try:
@@ -131,7 +122,6 @@ class BoundTemplate:
         fault = error.faults[0]
         pointer = [token.replace("~1", "/").replace("~0", "~") for token in fault.where.split("/")[1:]]
         name = pointer[0] if pointer else ""
-        own = {"id": self.template.id, "since": self.template.since, "ended": self.template.ended}.get(name)
-        found = RefusedError(column_of(own), "") if own else self._fields.locate(pointer, cells)
+        spot = Spot(column_of(self.template.id)) if name == "id" else self._fields.locate(pointer, cells)
         more = f" (and {len(error.faults) - 1} more)" if error.faults[1:] else ""
-        return RefusedError(found.column, f"{name} {fault.reason}{more}".strip(), found.place)
+        return RefusedError(spot.column, f"{name} {fault.reason}{more}".strip(), spot.place)

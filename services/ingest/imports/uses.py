@@ -38,7 +38,6 @@ def expressions_of(template: Template) -> Iterator[Expression]:
     yield template.id
     yield template.occurred_at
     yield from template.when
-    yield from (one for one in (template.since, template.ended) if one is not None)
     yield from _leaves(template.fields)
 
 

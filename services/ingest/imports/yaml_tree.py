@@ -44,14 +44,6 @@ class Place:
     def is_text(self) -> bool:
         return isinstance(self.node, yaml.ScalarNode)
 
-    @property
-    def is_object(self) -> bool:
-        return isinstance(self.node, yaml.MappingNode)
-
-    @property
-    def is_null(self) -> bool:
-        return self.is_text and self.node.tag.endswith(":null")
-
     def text(self) -> str:
         """The scalar as written, not empty. Raises InvalidMappingError."""
         if not isinstance(self.node, yaml.ScalarNode):
