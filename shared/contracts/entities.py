@@ -27,7 +27,7 @@ from shared.contracts.events.reference import (
 from shared.contracts.events.sales import Activity, Deal, Feedback, Lead
 from shared.contracts.faults import check_values, explain
 from shared.contracts.shape import Path, Shape, shape_of
-from shared.contracts.strict_json import check_depth, parse
+from shared.contracts.strict_json import check_depth, parse, refuse_unstorable
 from shared.kernel.errors import CurrencyMismatchError, Fault, InvalidInputError, MalformedError
 
 __all__ = [
@@ -134,6 +134,8 @@ def decode_canonical(entity: Entity, data: bytes) -> EntityData:
         tree = msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise MalformedError("The text is not JSON in UTF-8.") from None
+    if b"\\u" in data:
+        refuse_unstorable(tree)
     return _checked(entity, data, tree)
 
 

@@ -32,7 +32,7 @@ def parse(body: bytes) -> object:
     except json.JSONDecodeError as error:
         raise MalformedError(f"The text is not JSON: {error.msg} (character {error.pos}).") from None
     if b"\\u" in body:
-        _refuse_unstorable(value)
+        refuse_unstorable(value)
     return value
 
 
@@ -59,14 +59,17 @@ def _constant(name: str) -> NoReturn:
     raise MalformedError(f"{name} is no JSON number.")
 
 
-def _refuse_unstorable(value: object) -> None:
-    """U+0000 cannot be stored and half a surrogate pair is no character; both can come only as escapes."""
+def refuse_unstorable(value: object) -> None:
+    """U+0000 cannot be stored and half a surrogate pair is no character; both can come only as escapes.
+
+    Raises MalformedError.
+    """
     if isinstance(value, dict):
         for key, item in value.items():
-            _refuse_unstorable(key)
-            _refuse_unstorable(item)
+            refuse_unstorable(key)
+            refuse_unstorable(item)
     elif isinstance(value, list):
         for item in value:
-            _refuse_unstorable(item)
+            refuse_unstorable(item)
     elif isinstance(value, str) and ("\0" in value or any("\ud800" <= char <= "\udfff" for char in value)):
         raise MalformedError("A string holds U+0000 or half of a surrogate pair.")

@@ -10,9 +10,23 @@ from shared.kernel.clock import Clock
 from shared.kernel.errors import BehindError, NotKnownError
 from shared.kernel.tokens import Token
 from shared.storage.database import Database, Reader
-from shared.storage.position import read_standing
+from shared.storage.position import Standing, read_standing
 from shared.storage.progress import read_completeness
 from shared.storage.waiting import wait_until_applied
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What one answer is read from."""
+
+    reader: Reader
+    freshness: Freshness
+    standing: Standing
+
+    def require_knowledge(self) -> None:
+        """Raises NotKnownError if no event was applied yet: then no number is zero, none is known."""
+        if self.standing.first_known is None:
+            raise NotKnownError("Nothing is known yet: no event was applied.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +37,10 @@ class Snapshots:
     clock: Clock
     generation: int
     wait_seconds: float
+    """How long a reader may wait for its own writes."""
 
     @asynccontextmanager
-    async def take(self, known_at: date | None, after: Token | None) -> AsyncIterator[tuple[Reader, Freshness]]:
+    async def snapshot(self, known_at: date | None = None, after: Token | None = None) -> AsyncIterator[Snapshot]:
         """One snapshot and how fresh it is, once the events of `after` are applied.
 
         Raises NotKnownError for a day before anything was known, NotYetAppliedError when waiting took too long.
@@ -33,7 +48,7 @@ class Snapshots:
         if after is not None:
             await self._wait(after)
         async with self.database.read() as reader:
-            yield reader, await self._freshness(reader, known_at)
+            yield await self._snapshot(reader, known_at)
 
     async def _wait(self, after: Token) -> None:
         try:
@@ -46,19 +61,24 @@ class Snapshots:
             )
         except BehindError as error:
             async with self.database.read() as reader:
-                raise NotYetAppliedError(await self._freshness(reader, None)) from error
+                raise NotYetAppliedError((await self._snapshot(reader, None)).freshness) from error
 
-    async def _freshness(self, reader: Reader, known_at: date | None) -> Freshness:
+    async def _snapshot(self, reader: Reader, known_at: date | None) -> Snapshot:
         standing = await read_standing(reader)
-        first = standing.first_known
-        if known_at is not None and (first is None or known_at < first):
-            since = f"the first event was learned on {first}" if first else "no event was applied yet"
-            raise NotKnownError(f"On {known_at} nothing was known: {since}.")
+        _require_known(standing, known_at)
         completeness = await read_completeness(reader, standing)
         until = standing.reconstructed_until
-        return Freshness(
+        freshness = Freshness(
             standing.applied_at or self.clock.now(),
             completeness.complete_through,
             completeness.events_behind,
             reconstructed=known_at is not None and until is not None and known_at < until,
         )
+        return Snapshot(reader, freshness, standing)
+
+
+def _require_known(standing: Standing, known_at: date | None) -> None:
+    first = standing.first_known
+    if known_at is not None and (first is None or known_at < first):
+        since = f"the first event was learned on {first}" if first else "no event was applied yet"
+        raise NotKnownError(f"On {known_at} nothing was known: {since}.")

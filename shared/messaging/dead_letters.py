@@ -41,6 +41,8 @@ class Tally:
 
     def good(self, count: int) -> None:
         """So many records could be read."""
+        if count == 0:
+            return
         self._run = 0
         self._recent.extend([False] * min(count, self.limits.window))
         self._trim()

@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+
+import asyncpg
 
 from shared.storage.database import Database
 
@@ -14,14 +16,22 @@ _UNLOCK = "SELECT pg_advisory_unlock(hashtextextended($1 || current_schema(), 0)
 async def leadership(database: Database, name: str, *, every: float = 0.5) -> AsyncIterator[None]:
     """Wait for the lock of this name in this database, and hold it for the block.
 
-    Two leaders for a moment (a half-dead connection) must do no harm: what is led has to be safe to repeat.
-    Raises UnavailableError when PostgreSQL is lost.
+    When its connection is lost, the lock is free for another and the block is cancelled. Two leaders for a moment (a
+    half-dead connection) must do no harm: what is led has to be safe to repeat.
+    Raises UnavailableError when PostgreSQL or the lock is lost.
     """
     async with database.session() as connection:
         while not await connection.fetchval(_TRY, name):  # noqa: ASYNC110 - the event is a lock given up elsewhere
             await asyncio.sleep(every)
-        try:
-            yield
-        finally:
-            if not connection.is_closed():
-                await connection.execute(_UNLOCK, name)
+        async with asyncio.timeout(None) as held:
+
+            def lost(_connection: object) -> None:
+                held.reschedule(0)
+
+            connection.add_termination_listener(lost)
+            try:
+                yield
+            finally:
+                with suppress(asyncpg.InterfaceError):  # it went back to the pool when it was lost
+                    connection.remove_termination_listener(lost)
+        await connection.execute(_UNLOCK, name)

@@ -1,26 +1,26 @@
 """The one consumer loop: fetch, decode, put in number order, apply in one transaction, commit offsets as a hint.
 
-Kafka's offsets decide nothing. A lower or equal number is a duplicate and skipped, the next one is applied, a gap is
-not applied: it is searched for once from the start of the partition, then awaited, then it stops the partition.
+Kafka's offsets decide nothing. A lower or equal number is a duplicate and skipped, the next one is applied, what comes
+after a gap is not: it is searched for once from the start of the partition, then awaited, then it stops the partition.
 """
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 
-from shared.contracts.records import EpochRecord, StreamRecord
 from shared.kernel.clock import Clock
 from shared.kernel.errors import StoppedError, UnavailableError
 from shared.messaging.dead_letters import DeadLetters, Limits, Tally
 from shared.messaging.deadlines import Backoff, Deadlines, abandon, within
 from shared.messaging.failpoints import Failpoints
 from shared.messaging.lane import Lane, Opener
-from shared.messaging.reading import read_record
+from shared.messaging.sorting import sort
+from shared.messaging.track import Track
 from shared.storage.position import FencedError
 from shared.telemetry import metric_names
 from shared.telemetry.metrics import Metrics
@@ -44,32 +44,6 @@ class LoopConfig:
     """Seconds without a record after which the log's end is compared with what was read."""
 
 
-@dataclass(slots=True)
-class _Track:
-    """One assigned partition."""
-
-    tally: Tally
-    lane: Lane | None = None
-    stopped: str | None = None
-    gap_since: float | None = None
-    rewound: bool = False
-    skipped: int = 0
-    hint: int | None = None
-    buried: int = -1
-    """Offset of the last record that went to the dead letters: a batch that is tried again does not send it twice."""
-
-
-@dataclass(slots=True)
-class _Sorted:
-    """A fetch, put in order against a position."""
-
-    records: list[StreamRecord] = field(default_factory=list)
-    dead: list[int] = field(default_factory=list)
-    duplicates: int = 0
-    gap: bool = False
-    epoch: EpochRecord | None = None
-
-
 class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
     """Applies one topic with one consumer group. `run` ends only when cancelled or by a bug."""
 
@@ -85,7 +59,7 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
         self._failpoints = failpoints
         self._limits = limits or Limits()
         self._deadlines = deadlines or Deadlines()
-        self._tracks: dict[TopicPartition, _Track] = {}
+        self._tracks: dict[TopicPartition, Track] = {}
         self._joined = False
         self._backoff = Backoff()
 
@@ -134,56 +108,85 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
         self._metrics.forget(metric_names.POSITION)
 
     async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
-        """Their lanes are opened when their first records come."""
-        self._tracks = {place: _Track(Tally(self._limits)) for place in assigned}
+        """Their lanes are opened before their records are fetched."""
+        now = self._clock.monotonic()
+        self._tracks = {
+            place: Track(f"{place.topic} partition {place.partition}", Tally(self._limits), now) for place in assigned
+        }
         self._joined = True
 
     async def _consume(self, consumer: AIOKafkaConsumer) -> None:
-        heard = self._clock.monotonic()
         while True:
+            await self._open_lanes(consumer)
             fetched = await self._fetch(consumer)
             if fetched:
-                heard = self._clock.monotonic()
                 self._failpoints.reach("loop.fetched")
                 await asyncio.gather(*(self._take(consumer, place, records) for place, records in fetched.items()))
                 await self._hint(consumer)
                 self._failpoints.reach("loop.offsets_committed")
-            elif self._clock.monotonic() - heard > self._config.silence:
-                await self._listen(consumer)
-                heard = self._clock.monotonic()
+                self._backoff.reset()
+            self._give_up_gaps(consumer)
+            await self._listen(consumer)
+
+    async def _open_lanes(self, consumer: AIOKafkaConsumer) -> None:
+        for place, track in list(self._tracks.items()):
+            if track.lane is None and track.stopped is None and place in consumer.assignment():
+                await self._open(consumer, place, track)
+
+    async def _open(self, consumer: AIOKafkaConsumer, place: TopicPartition, track: Track) -> None:
+        committed = await within(self._deadlines.call, consumer.committed(place), "asking for the offset hint")
+        try:
+            lane = await self._opener.open(place.partition)
+        except FencedError as error:
+            _LOG.warning("fenced", partition=place.partition, reason=error.detail)
+            return  # whoever had it is finishing a refold: the next round opens it
+        except StoppedError as error:
+            self._stop(consumer, place, track, error)
+            return
+        except UnavailableError as error:
+            _LOG.warning("lane_not_opened", partition=place.partition, reason=error.detail)
+            await self._backoff.pause()
+            return
+        if self._tracks.get(place) is track:  # it may have gone to another worker meanwhile
+            track.lane = lane
+            # From one record before the hint: its number shows whether the hint fits the position, even if nothing comes.
+            await self._seek(consumer, None if committed is None else max(0, committed - 1), [place])
+
+    async def _seek(self, consumer: AIOKafkaConsumer, offset: int | None, places: Sequence[TopicPartition]) -> None:
+        """Go on from an offset, or from the start. Raises UnavailableError if a partition is lost at this moment."""
+
+        async def seek() -> None:
+            if offset is None and places:  # of none, aiokafka would rewind all
+                await consumer.seek_to_beginning(*places)
+            for place in places if offset is not None else ():
+                consumer.seek(place, offset)
+
+        await within(self._deadlines.call, seek(), "seeking")
 
     async def _fetch(self, consumer: AIOKafkaConsumer) -> dict[TopicPartition, list[ConsumerRecord]]:
-        for place in consumer.assignment() & self._tracks.keys():
-            if self._tracks[place].lane is None and self._tracks[place].stopped is None:
-                await self._open(consumer, place)
+        # A fetch waits for a rebalance, and that for a member that is gone until its session has passed.
+        patience = self._deadlines.call + self._config.session_timeout
         try:
             fetched: dict[TopicPartition, list[ConsumerRecord]] = await within(
-                self._deadlines.call, consumer.getmany(timeout_ms=200), "fetching"
+                patience, consumer.getmany(timeout_ms=200), "fetching"
             )
         except UnavailableError as error:
             if isinstance(error.__cause__, OffsetOutOfRangeError):
-                lost = list(error.__cause__.args[0])
-                _LOG.error("stream_truncated_or_recreated", partitions=[p.partition for p in lost], doing="rewinding")
-                await within(self._deadlines.call, consumer.seek_to_beginning(*lost), "rewinding")
+                await self._rewind(consumer, list(error.__cause__.args[0]))
                 return {}
             if isinstance(error.__cause__, NoOffsetForPartitionError):
                 return {}  # assigned during the fetch: the next round opens its lane, which seeks
             raise
+        for place in fetched.keys() & self._tracks.keys():
+            self._tracks[place].heard, self._tracks[place].deaf_at = self._clock.monotonic(), None
         return fetched
 
-    async def _open(self, consumer: AIOKafkaConsumer, place: TopicPartition) -> None:
-        track = self._tracks[place]
-        committed = await within(self._deadlines.call, consumer.committed(place), "asking for the offset hint")
-        try:
-            track.lane = await self._opener.open(place.partition)
-        except StoppedError as error:
-            self._stop(consumer, place, track, error)
-            return
-        if committed is None:
-            track.rewound = True
-            await within(self._deadlines.call, consumer.seek_to_beginning(place), "rewinding")
-        else:
-            consumer.seek(place, committed)
+    async def _rewind(self, consumer: AIOKafkaConsumer, lost: Sequence[TopicPartition]) -> None:
+        _LOG.error("stream_truncated_or_recreated", partitions=[p.partition for p in lost], doing="rewinding")
+        for place in lost:
+            if track := self._tracks.get(place):
+                track.begin_again()
+        await self._seek(consumer, None, [place for place in lost if place in consumer.assignment()])
 
     async def _take(self, consumer: AIOKafkaConsumer, place: TopicPartition, fetched: list[ConsumerRecord]) -> None:
         """Apply what one partition brought. It returns when that is done, stopped, or no longer ours."""
@@ -197,9 +200,6 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
                     await self._gap(consumer, place, track, track.lane)
                 else:
                     track.hint = fetched[-1].offset + 1
-                self._metrics.add(metric_names.LOOP_BATCHES, outcome="committed")
-                self._metrics.observe(metric_names.LOOP_BATCH_SECONDS, self._clock.monotonic() - began)
-                return
             except FencedError as error:
                 _LOG.warning("fenced", partition=place.partition, reason=error.detail)
                 self._metrics.add(metric_names.LOOP_BATCHES, outcome="fenced")
@@ -212,19 +212,30 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
                 self._metrics.add(metric_names.LOOP_BATCHES, outcome="retried")
                 track.lane = None  # whether the last transaction was committed is unknown: read the position again
                 await backoff.pause()
+            else:
+                self._metrics.add(metric_names.LOOP_BATCHES, outcome="committed")
+                self._metrics.observe(metric_names.LOOP_BATCH_SECONDS, self._clock.monotonic() - began)
+                return
 
-    async def _apply(self, place: TopicPartition, track: _Track, lane: Lane, fetched: list[ConsumerRecord]) -> bool:
+    async def _apply(
+        self, place: TopicPartition, track: Track, lane: Lane, fetched: Sequence[ConsumerRecord]
+    ) -> bool:  # fmt: skip
         """Apply what is next in order; whether a gap was met."""
         rest = fetched
         while rest:
-            todo, rest = await self._sort(lane, track, rest)
+            todo = sort(rest, lane.position)
+            rest = todo.rest
+            track.judge(todo)
+            if letters := track.letters(todo):
+                await self._dead_letters.write(letters)
+                track.bury(letters)
             self._failpoints.reach("loop.decoded")
             track.skipped += todo.duplicates
             self._metrics.add(metric_names.DUPLICATES_SKIPPED, todo.duplicates, partition=str(place.partition))
             if todo.records or todo.dead:
                 await lane.apply(todo.records, duplicates=track.skipped, dead=todo.dead)
                 self._failpoints.reach("loop.applied")
-                track.skipped, track.gap_since = 0, None
+                track.moved()
                 self._metrics.add(metric_names.EVENTS_APPLIED, len(todo.records), partition=str(place.partition))
                 self._metrics.set(metric_names.POSITION, lane.position.number, partition=str(place.partition))
             if todo.gap:
@@ -233,61 +244,32 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
                 await lane.begin_epoch(todo.epoch.epoch, todo.epoch.last_valid)
         return False
 
-    async def _sort(
-        self, lane: Lane, track: _Track, fetched: list[ConsumerRecord]
-    ) -> tuple[_Sorted, list[ConsumerRecord]]:
-        """What can be applied in one go, and what is left after it: a new epoch begins with a batch of its own."""
-        todo = _Sorted()
-        poison: list[tuple[ConsumerRecord, str]] = []
-        number = lane.position.number
-        rest: list[ConsumerRecord] = []
-        for index, raw in enumerate(fetched):
-            record = read_record(raw)
-            if isinstance(record, EpochRecord):
-                if record.epoch > lane.position.epoch:
-                    todo.epoch, rest = record, fetched[index + 1 :]
-                    break
-                continue
-            if record.number is not None and record.number > number + 1:
-                todo.gap = True
-                break
-            if record.number is not None and record.number <= number:
-                todo.duplicates += 1
-                continue
-            number = number if record.number is None else record.number
-            if isinstance(record, StreamRecord):
-                todo.records.append(record)
-                track.tally.good(1)
-                continue
-            if record.number is not None:
-                todo.dead.append(record.number)
-            if raw.offset > track.buried:
-                track.tally.bad(f"{raw.topic} partition {raw.partition}", record.reason)
-                poison.append((raw, record.reason))
-        if poison:
-            await self._dead_letters.write(poison)
-            track.buried = poison[-1][0].offset
-        return todo, rest
-
-    async def _gap(self, consumer: AIOKafkaConsumer, place: TopicPartition, track: _Track, lane: Lane) -> None:
-        """Search for the missing record once from the start, then wait for the relay, then stop."""
-        now = self._clock.monotonic()
+    async def _gap(self, consumer: AIOKafkaConsumer, place: TopicPartition, track: Track, lane: Lane) -> None:
+        """Search for the missing record once from the start; if it is not there, wait for the relay."""
         missing = lane.position.number + 1
-        if not track.rewound:
-            track.rewound = True
+        if track.missing != missing:
             _LOG.warning("gap_searched", partition=place.partition, missing=missing)
-            await within(self._deadlines.call, consumer.seek_to_beginning(place), "rewinding")
-            return
-        track.gap_since = now if track.gap_since is None else track.gap_since
-        if now - track.gap_since > self._config.gap_timeout:
-            raise StoppedError(
-                f"{place.topic} partition {place.partition} lacks number {missing}: see whether ingest's relay runs; "
-                "it sends what is missing from the inbox"
-            )
+            await self._seek(consumer, None, [place])
+            track.missing = missing
+        elif track.missed_since is None:
+            track.missed_since = self._clock.monotonic()
 
-    def _stop(self, consumer: AIOKafkaConsumer, place: TopicPartition, track: _Track, error: StoppedError) -> None:
+    def _give_up_gaps(self, consumer: AIOKafkaConsumer) -> None:
+        """A gap that the relay does not fill stops its partition, also if nothing else ever comes."""
+        now = self._clock.monotonic()
+        for place, track in self._tracks.items():
+            since = track.missed_since
+            if since is not None and track.stopped is None and now - since > self._config.gap_timeout:
+                reason = (
+                    f"{track.place} lacks number {track.missing}: see whether ingest's relay runs; "
+                    "it sends what is missing from the inbox"
+                )
+                self._stop(consumer, place, track, StoppedError(reason))
+
+    def _stop(self, consumer: AIOKafkaConsumer, place: TopicPartition, track: Track, error: StoppedError) -> None:
         track.stopped = error.detail
-        consumer.pause(place)
+        if place in consumer.assignment():
+            consumer.pause(place)
         _LOG.error("partition_stopped", partition=place.partition, reason=error.detail)
 
     async def _hint(self, consumer: AIOKafkaConsumer) -> None:
@@ -303,12 +285,29 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
             _LOG.info("offset_hint_not_committed", reason=error.detail)
 
     async def _listen(self, consumer: AIOKafkaConsumer) -> None:
-        """A consumer can fall silent after all brokers restarted: compare with the log's end and start a new one."""
-        places = [place for place in consumer.assignment() if not (t := self._tracks.get(place)) or not t.stopped]
-        if not places:
+        """A consumer can fall silent after its brokers restarted: compare with the log's end and start a new one.
+
+        Asked twice, with a fetch between: something may have come since the last one.
+        """
+        now = self._clock.monotonic()
+        quiet = [
+            place
+            for place, track in self._tracks.items()
+            if track.lane is not None
+            and track.stopped is None
+            and now - track.heard > self._config.silence
+            and place in consumer.assignment()
+        ]
+        if not quiet:
             return
-        ends = await within(self._deadlines.call, consumer.end_offsets(places), "asking for the log's end")
+        ends = await within(self._deadlines.call, consumer.end_offsets(quiet), "asking for the log's end")
         for place, end in ends.items():
             at = await within(self._deadlines.call, consumer.position(place), "asking where we are")
-            if at != end:
-                raise UnavailableError(f"partition {place.partition} ends at {end} but nothing came after {at}")
+            if (track := self._tracks.get(place)) is None:
+                continue
+            if at == end:
+                track.heard, track.deaf_at = now, None
+            elif track.deaf_at == at:
+                raise UnavailableError(f"{track.place} ends at {end} but nothing came after {at}")
+            else:
+                track.deaf_at = at

@@ -81,7 +81,7 @@ class ProgressFollower:
         if told.generation != self.generation:
             _LOG.error("progress_of_another_generation", topic=self.topic, generation=told.generation)
             return None
-        return Mark(told.generation, told.through, told.heads)
+        return Mark(told.generation, told.through, told.heads, told.epoch)
 
     async def _remember(self, marks: Sequence[Mark]) -> None:
         if marks:

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 
 from aiokafka import ConsumerRecord
 
+from shared.contracts.headers import whole
 from shared.contracts.records import EpochRecord, StreamRecord, UndecodableError, decode_record
 
-Headers = Iterable[tuple[str, bytes]]
+Headers = Iterable[tuple[str, bytes | None]]
+_LAST_EPOCH = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,16 +21,27 @@ class Unreadable:
 
 
 def number_of(headers: Headers) -> int | None:
-    """The number that a record bears within its partition."""
-    for name, value in headers:
-        if name == "q_number":
-            return int(value) if value.isdigit() else None
-    return None
+    """The number that a record bears within its partition; of a header that comes twice the last one counts."""
+    return _whole(headers, "q_number")
+
+
+def epoch_of(headers: Headers) -> int | None:
+    """The epoch in which a record bears its number."""
+    return _whole(headers, "q_epoch")
+
+
+def _whole(headers: Headers, wanted: str) -> int | None:
+    values = [value for name, value in headers if name == wanted]
+    try:
+        return whole(values[-1].decode()) if values and values[-1] is not None else None
+    except ValueError:
+        return None
 
 
 def read_record(raw: ConsumerRecord) -> StreamRecord | EpochRecord | Unreadable:
     """What a record of the stream says."""
     try:
-        return decode_record(raw.key, raw.value, raw.headers)
+        record = decode_record(raw.key, raw.value, raw.headers)
     except UndecodableError as error:
-        return Unreadable(number_of(raw.headers), error.detail)
+        return Unreadable(number_of(raw.headers) or None, error.detail)
+    return record if record.epoch <= _LAST_EPOCH else Unreadable(None, "There is no such epoch.")

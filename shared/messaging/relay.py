@@ -1,7 +1,7 @@
 """Publishes the numbered stream from the inbox: at least once, never with a hole, keeping no place of its own.
 
 One batch is in flight per partition. After a start and after any failed or timed-out send the producer is abandoned and
-the number at each partition's tail is read again, so the stream can repeat but never skip.
+each partition's tail is read again: the stream can repeat but never skip, and what a crashed broker lost is sent again.
 """
 
 import asyncio
@@ -15,16 +15,17 @@ import structlog
 
 from shared.contracts.records import EpochRecord, ProgressRecord, StreamRecord
 from shared.kernel.clock import Clock
-from shared.kernel.errors import UnavailableError
+from shared.kernel.errors import StoppedError, UnavailableError
 from shared.messaging.deadlines import USUAL, Backoff, Deadlines
+from shared.messaging.ends import Tail, tail_of, with_epochs
 from shared.messaging.failpoints import Failpoints
 from shared.messaging.producer import Outgoing, Producer, open_producer
-from shared.messaging.reading import number_of
-from shared.messaging.tail import Ends, purge, read_ends
+from shared.messaging.tail import purge, read_ends
 from shared.telemetry import metric_names
 from shared.telemetry.metrics import Metrics
 
 _LOG = structlog.get_logger(__name__)
+_MARGIN = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,104 +72,93 @@ class StreamRelay:
     batch: int = 2000
 
     async def run(self) -> None:
-        """Relay until cancelled. A lost broker or database delays, it never ends this."""
+        """Relay until cancelled. A lost broker or database delays, it never ends this.
+
+        Raises StoppedError if the stream knows more than the inbox.
+        """
         backoff = Backoff()
         while True:
             try:
                 async with self.inbox.leadership():
-                    sent = await self._tails()
+                    tails = await self._tails()
                     async with open_producer(self.bootstrap_servers, self.deadlines) as producer:
-                        await self._start_epoch(producer, sent)
-                        await self._lead(producer, {p: tail.number for p, tail in sent.items()}, backoff)
+                        await self._lead(producer, tails, backoff)
             except UnavailableError as error:
                 _LOG.warning("relay_interrupted", reason=error.detail)
                 await backoff.pause()
 
-    async def _lead(self, producer: Producer, sent: dict[int, int], backoff: Backoff) -> None:
-        offsets: dict[int, int] = {}
+    async def _lead(self, producer: Producer, tails: dict[int, Tail], backoff: Backoff) -> None:
         pulse = _Pulse(self.clock)
         while True:
-            pending = await self.inbox.read(sent, self.batch)
+            pending = await self.inbox.read({p: tail.number for p, tail in tails.items()}, self.batch)
             self.failpoints.reach("relay.read")
             if pending:
-                await asyncio.gather(*(self._send(producer, p, recs, offsets) for p, recs in pending.items()))
-                sent.update({partition: records[-1].number for partition, records in pending.items()})
+                sent = await asyncio.gather(*(self._send(producer, p, tails[p], recs) for p, recs in pending.items()))
+                tails.update(zip(pending, sent, strict=True))
                 self.failpoints.reach("relay.sent")
                 self.metrics.add(metric_names.RELAY_SENT, sum(map(len, pending.values())), topic="sales-events")
             backoff.reset()
             if pulse.due(moved=bool(pending)):
-                await self._tell(producer, sent)
+                await self._tell(producer, tails)
             if not pending:
                 await self.inbox.wait(pulse.seconds_left())
 
     async def _send(
-        self, producer: Producer, partition: int, records: Sequence[StreamRecord], offsets: dict[int, int]
-    ) -> None:
-        offset = await producer.send(self.topic, partition, [Outgoing(*record.encode()) for record in records])
-        if offset < offsets.get(partition, 0):
+        self, producer: Producer, partition: int, tail: Tail, records: Sequence[StreamRecord | EpochRecord]
+    ) -> Tail:
+        outgoing = list(with_epochs(records, tail.epoch))
+        offset = await producer.send(self.topic, partition, [Outgoing(*one.encode()) for one in outgoing])
+        if offset < tail.offset:
             raise UnavailableError(
-                f"{self.topic} partition {partition} went back to offset {offset}: the topic was recreated"
+                f"{self.topic} partition {partition} went back from offset {tail.offset} to {offset}: "
+                "what was acknowledged is lost and has to be sent again"
             )
-        offsets[partition] = offset + len(records)
+        reached = records[-1].number if isinstance(records[-1], StreamRecord) else records[-1].last_valid
+        return Tail(records[-1].epoch, reached, offset + len(outgoing))
 
-    async def _tell(self, producer: Producer, sent: Mapping[int, int]) -> None:
-        heads = await self.inbox.heads()
-        behind = sum(max(0, number - sent.get(partition, 0)) for partition, number in heads.numbers.items())
-        self.metrics.set(metric_names.RELAY_LAG, behind, topic="sales-events")
-        record = ProgressRecord(
-            generation=self.generation, epoch=heads.epoch, through=heads.through, heads=dict(heads.numbers)
-        )
-        key, value = record.encode()
-        await producer.send(self.progress_topic, 0, [Outgoing(key, value, [])])
-
-    async def _tails(self) -> dict[int, "_Tail"]:
-        """What stands at each partition's tail. A partition that does not begin with number 1 is made again."""
-        ends = await read_ends(self.bootstrap_servers, self.topic, range(self.partitions), self.deadlines)
-        broken = {partition: found.next_offset for partition, found in ends.items() if _is_broken(found)}
-        if broken:
-            _LOG.error(
-                "stream_truncated_or_recreated",
-                topic=self.topic,
-                partitions=sorted(broken),
-                doing="purging these partitions and sending them again from the inbox, which holds everything",
-            )
-            await purge(self.bootstrap_servers, self.topic, broken, self.deadlines)
-        return {partition: _NOTHING if partition in broken else _tail(found) for partition, found in ends.items()}
-
-    async def _start_epoch(self, producer: Producer, tails: dict[int, "_Tail"]) -> None:
-        """After the inbox was restored from a backup, say so where the stream still ends in an earlier epoch."""
+    async def _tell(self, producer: Producer, tails: dict[int, Tail]) -> None:
         heads = await self.inbox.heads()
         for partition, tail in tails.items():
-            if 0 < tail.epoch < heads.epoch:
-                last_valid = heads.last_valid.get(partition, 0)
-                record = EpochRecord(epoch=heads.epoch, last_valid=last_valid)
-                _LOG.warning("epoch_started", partition=partition, epoch=heads.epoch, last_valid=last_valid)
-                await producer.send(self.topic, partition, [Outgoing(*record.encode())])
-                tails[partition] = _Tail(heads.epoch, last_valid)
+            if 0 < tail.epoch < heads.epoch and tail.number == heads.last_valid.get(partition):
+                _LOG.warning("epoch_started", partition=partition, epoch=heads.epoch, last_valid=tail.number)
+                record = EpochRecord(epoch=heads.epoch, last_valid=tail.number)
+                tails[partition] = await self._send(producer, partition, tail, [record])
+        behind = sum(max(0, number - tails[p].number) for p, number in heads.numbers.items() if p in tails)
+        self.metrics.set(metric_names.RELAY_LAG, behind, topic="sales-events")
+        mark = ProgressRecord(
+            generation=self.generation, epoch=heads.epoch, through=heads.through, heads=dict(heads.numbers)
+        )
+        key, value = mark.encode()
+        await producer.send(self.progress_topic, 0, [Outgoing(key, value, [])])
 
+    async def _tails(self) -> dict[int, Tail]:
+        """Up to where each partition stands without a hole. One that does not begin with number 1, or says what the
+        inbox was restored without, is made again: the inbox holds everything."""
+        window = self.batch + _MARGIN  # what was sent before a loss was noticed, and the hole before it
+        ends = await read_ends(self.bootstrap_servers, self.topic, range(self.partitions), self.deadlines, last=window)
+        heads = await self.inbox.heads()
+        tails = {partition: tail_of(found) for partition, found in ends.items()}
+        broken = {p: ends[p].next_offset for p, tail in tails.items() if tail is None or self._is_void(p, tail, heads)}
+        if broken:
+            _LOG.error(
+                "stream_made_again",
+                topic=self.topic,
+                partitions=sorted(broken),
+                reason="truncated, recreated, or from before a restore: it is purged and sent again from the inbox",
+            )
+            await purge(self.bootstrap_servers, self.topic, broken, self.deadlines)
+        return {p: Tail(0, 0, broken[p]) if tail is None or p in broken else tail for p, tail in tails.items()}
 
-@dataclass(frozen=True, slots=True)
-class _Tail:
-    """The last record of a partition: after an epoch record the next number is the one after `last_valid`."""
-
-    epoch: int
-    number: int
-
-
-_NOTHING = _Tail(0, 0)
-
-
-def _is_broken(ends: Ends) -> bool:
-    if ends.first is None or ends.last is None:
-        return False  # empty: whatever it held before is sent again from number 1
-    return number_of(ends.first.headers) != 1 or number_of(ends.last.headers) is None
-
-
-def _tail(ends: Ends) -> _Tail:
-    if ends.last is None:
-        return _NOTHING
-    headers = dict(ends.last.headers)
-    return _Tail(int(headers.get("q_epoch", b"1")), number_of(ends.last.headers) or 0)
+    def _is_void(self, partition: int, tail: Tail, heads: Heads) -> bool:
+        """Whether a partition ends with numbers that a restored inbox has given, or will give, to other events."""
+        number = heads.numbers.get(partition, 0)
+        if tail.epoch > heads.epoch or (tail.epoch == heads.epoch and tail.number > number):
+            raise StoppedError(
+                f"{self.topic} partition {partition} ends with number {tail.number} of epoch {tail.epoch}, but the "
+                f"inbox knows {number} of epoch {heads.epoch}: if it was restored from a backup, begin a new epoch; "
+                "if this is another company's topic, set QUINTANT_TOPIC_PREFIX"
+            )
+        return tail.epoch < heads.epoch and tail.number > heads.last_valid.get(partition, 0)
 
 
 class _Pulse:

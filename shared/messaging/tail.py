@@ -1,4 +1,4 @@
-"""Reads both ends of a partition: where its records begin, and what the last one is."""
+"""Reads both ends of a partition: where its records begin, and what the last ones are."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -12,10 +12,10 @@ from shared.messaging.deadlines import Deadlines, abandon, within
 
 @dataclass(frozen=True, slots=True)
 class Ends:
-    """The first and the last record that a partition holds; both None if it is empty."""
+    """The first record that a partition holds and its last ones, in order; none if it is empty."""
 
     first: ConsumerRecord | None
-    last: ConsumerRecord | None
+    last: Sequence[ConsumerRecord]
     next_offset: int
 
 
@@ -37,9 +37,9 @@ async def open_reader(bootstrap_servers: str, deadlines: Deadlines) -> AsyncIter
 
 
 async def read_ends(
-    bootstrap_servers: str, topic: str, partitions: Sequence[int], deadlines: Deadlines
+    bootstrap_servers: str, topic: str, partitions: Sequence[int], deadlines: Deadlines, *, last: int = 1
 ) -> dict[int, Ends]:
-    """Both ends of each partition."""
+    """Both ends of each partition, of its tail so many records."""
     async with open_reader(bootstrap_servers, deadlines) as consumer:
         places = [TopicPartition(topic, partition) for partition in partitions]
         consumer.assign(places)
@@ -47,19 +47,25 @@ async def read_ends(
         ends = await within(deadlines.call, consumer.end_offsets(places), f"asking where {topic} ends")
         found = {}
         for place in places:
-            first = last = None
-            if begins[place] < ends[place]:
-                first = await _record(consumer, place, begins[place], deadlines)
-                last = await _record(consumer, place, ends[place] - 1, deadlines)
-            found[place.partition] = Ends(first, last, ends[place])
+            begin, end = begins[place], ends[place]
+            first = await _records(consumer, place, begin, min(begin + 1, end), deadlines)
+            tail = await _records(consumer, place, max(begin, end - last), end, deadlines)
+            found[place.partition] = Ends(first[0] if first else None, tail, end)
         return found
 
 
-async def _record(
-    consumer: AIOKafkaConsumer, place: TopicPartition, offset: int, deadlines: Deadlines
-) -> ConsumerRecord:
-    consumer.seek(place, offset)
-    return await within(deadlines.call, consumer.getone(place), f"reading {place.topic}/{place.partition} at {offset}")
+async def _records(
+    consumer: AIOKafkaConsumer, place: TopicPartition, begin: int, end: int, deadlines: Deadlines
+) -> list[ConsumerRecord]:
+    """The records from one offset up to another, exclusive."""
+    found: list[ConsumerRecord] = []
+    if begin < end:
+        consumer.seek(place, begin)
+    while begin < end:
+        reading = consumer.getone(place)
+        found.append(await within(deadlines.call, reading, f"reading {place.topic}/{place.partition} at {begin}"))
+        begin = found[-1].offset + 1
+    return found
 
 
 async def purge(bootstrap_servers: str, topic: str, offsets: dict[int, int], deadlines: Deadlines) -> None:

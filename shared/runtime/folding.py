@@ -103,18 +103,10 @@ def build_loop(settings: ServiceSettings, database: Database, handler: Handler, 
     )
 
 
-async def run_folding_worker(
-    settings: ServiceSettings,
-    shutdown: Shutdown,
-    database: Database,
-    handler: Handler,
-    *,
-    head: str,
-    metrics: Metrics,
-    clock: Clock,
-    jobs: Mapping[str, Job],
-) -> None:
-    """Apply the stream, publish what is said, follow the progress, and do the service's own jobs, until shut down."""
+def usual_jobs(
+    settings: ServiceSettings, database: Database, handler: Handler, metrics: Metrics, clock: Clock
+) -> tuple[Loop, dict[str, Job]]:
+    """Apply the stream, publish what is said, follow the progress."""
     loop = build_loop(settings, database, handler, metrics, clock)
     outbox = OutboxRelay(
         settings.kafka_bootstrap_servers,
@@ -133,8 +125,23 @@ async def run_folding_worker(
         metrics,
         clock,
     )
+    return loop, {"loop": loop.run, "outbox": outbox.run, "progress": progress.run}
+
+
+async def run_folding_worker(
+    settings: ServiceSettings,
+    shutdown: Shutdown,
+    database: Database,
+    handler: Handler,
+    *,
+    head: str,
+    metrics: Metrics,
+    clock: Clock,
+    jobs: Mapping[str, Job],
+) -> None:
+    """The usual jobs and the service's own, until shut down."""
+    loop, usual = usual_jobs(settings, database, handler, metrics, clock)
     around = surroundings(settings, metrics, readiness(settings, database, clock, head, loop), clock)
-    usual: dict[str, Job] = {"loop": loop.run, "outbox": outbox.run, "progress": progress.run}
     async with health_port(around, version=VERSION, host=settings.http_host, port=settings.health_port):
         await supervise({**usual, **jobs}, shutdown)
 

@@ -189,4 +189,7 @@ def _unavailable() -> Iterator[None]:
     except asyncpg.exceptions.DataError:
         raise
     except _GONE as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise asyncio.CancelledError from error  # what a lost connection says while it is left must not undo that
         raise UnavailableError(f"PostgreSQL does not answer as it should: {type(error).__name__}") from error

@@ -36,7 +36,7 @@ async def load_touched(
     ledgers: Mapping[str, Ledger],
 ) -> list[Entity]:  # fmt: skip
     """The next entities, in the order of their keys, that asked for one of these references."""
-    kinds, ids = zip(*keys, strict=True)
+    changed = list(keys)
     rows = await reader.rows(
         """WITH touched AS (
              SELECT DISTINCT u.kind, u.id FROM reference_use u
@@ -46,8 +46,8 @@ async def load_touched(
              ORDER BY u.kind, u.id LIMIT $6)
            SELECT kind, id, journal, posted FROM entity JOIN touched USING (kind, id) ORDER BY kind, id""",
         partition,
-        list(kinds),
-        list(ids),
+        [kind for kind, _ in changed],
+        [id_ for _, id_ in changed],
         *after,
         limit,
     )

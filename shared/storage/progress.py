@@ -7,6 +7,9 @@ from datetime import datetime
 from shared.storage.database import Reader, Writer
 from shared.storage.position import Standing
 
+_MOST = 1000
+"""Marks kept that are not reached yet: a service that lags far behind tells its completeness a little later."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mark:
@@ -15,6 +18,7 @@ class Mark:
     generation: int
     through: datetime
     heads: Mapping[int, int]
+    epoch: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,26 +30,41 @@ class Completeness:
 
 
 async def save_mark(writer: Writer, mark: Mark) -> None:
-    """Remember a mark, and forget those that a later reached one makes useless."""
+    """Remember a mark, and forget those that a later reached one makes useless.
+
+    A mark of an epoch that a partition has not begun is passed over: its number may be that of another event.
+    """
     await writer.execute(
-        "INSERT INTO progress (generation, through, heads) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+        """INSERT INTO progress (generation, through, heads)
+           SELECT $1, $2, $3::jsonb WHERE NOT EXISTS (
+             SELECT 1 FROM jsonb_each_text($3::jsonb) AS head (partition, number)
+             JOIN position ON position.partition = head.partition::int
+             WHERE head.number::bigint > 0 AND position.epoch < $4)
+           ON CONFLICT DO NOTHING""",
         mark.generation,
         mark.through,
         {str(partition): number for partition, number in mark.heads.items()},
+        mark.epoch,
     )
     await writer.execute(
-        """DELETE FROM progress p WHERE p.through < (
-             SELECT max(m.through) FROM progress m WHERE m.generation = $1 AND NOT EXISTS (
+        """WITH reached AS (
+             SELECT max(m.through) AS through FROM progress m WHERE m.generation = $1 AND NOT EXISTS (
                SELECT 1 FROM jsonb_each_text(m.heads) AS head (partition, number)
                LEFT JOIN position ON position.partition = head.partition::int
-               WHERE head.number::bigint > coalesce(position.number, 0)))""",
+               WHERE head.number::bigint > coalesce(position.number, 0))),
+           oldest AS (
+             SELECT through FROM progress WHERE generation = $1 ORDER BY through DESC OFFSET $2 LIMIT 1)
+           DELETE FROM progress p USING reached
+           WHERE p.generation = $1 AND p.through IS DISTINCT FROM reached.through
+             AND (p.through < reached.through OR p.through <= (SELECT through FROM oldest))""",
         mark.generation,
+        _MOST,
     )
 
 
 async def read_completeness(reader: Reader, standing: Standing) -> Completeness:
     """The latest mark that the positions of this snapshot have reached, and how many events the last mark is ahead."""
-    rows = await reader.rows("SELECT through, heads FROM progress ORDER BY through DESC LIMIT 1000")
+    rows = await reader.rows("SELECT through, heads FROM progress ORDER BY through DESC")
     behind = 0
     if rows:
         behind = sum(

@@ -65,12 +65,12 @@ async def get_forecasts(
     held in the back-test. A series with too little history has no forecast, and says so.
     """
     items: list[dict[str, Any]] = []
-    async with asking.snapshots.take(None, after) as (reader, freshness):
+    async with asking.snapshots.snapshot(after=after) as read:
         for name in (wanted,) if wanted else SERIES:
-            found = await vintages.latest(reader, name, made_by=made_by)
+            found = await vintages.latest(read.reader, name, made_by=made_by)
             reason = {"remarks": ["no forecast was made yet: it needs at least six complete months"]}
             items.append({"series": name, "currency": asking.currency, **(found or reason)})
-    return answer(request, {"items": items}, freshness)
+    return answer(request, {"items": items}, read.freshness)
 
 
 @ROUTER.get("/forecasts/accuracy", summary="How far forecasts could be trusted", responses=problem_responses(400))
@@ -82,11 +82,13 @@ async def get_accuracy(
     """
     items: list[dict[str, Any]] = []
     today = asking.calendar.day(asking.snapshots.clock.now())
-    async with asking.snapshots.take(None, after) as (reader, freshness):
+    async with asking.snapshots.snapshot(after=after) as read:
         for name in (wanted,) if wanted else SERIES:
-            kept = [read_vintage(body) for body in await vintages.all_of(reader, name)]
-            actual = {point.start: point.value for point in await series.history(reader, name, today.replace(day=1))}
-            last = await vintages.latest(reader, name) or {}
+            kept = [read_vintage(body) for body in await vintages.all_of(read.reader, name)]
+            actual = {
+                point.start: point.value for point in await series.history(read.reader, name, today.replace(day=1))
+            }
+            last = await vintages.latest(read.reader, name) or {}
             found = accuracy_by_lead(outcomes(first_made(kept), actual))
             items.append(
                 {
@@ -96,7 +98,7 @@ async def get_accuracy(
                     "track_record": {str(lead): accuracy_body(one) for lead, one in found.items()},
                 }
             )
-    return answer(request, {"items": items}, freshness)
+    return answer(request, {"items": items}, read.freshness)
 
 
 @ROUTER.get("/weighted-pipeline", summary="Open deals at amount × probability", responses=problem_responses(400))
@@ -109,10 +111,10 @@ async def get_weighted_pipeline(
     """The sum, exact, by stage, with the probabilities used, where they come from and on how many closed deals they
     stand; scenarios if each deal is won with its probability whatever others do.
     """
-    async with asking.snapshots.take(None, after) as (reader, freshness):
+    async with asking.snapshots.snapshot(after=after) as read:
         today = asking.calendar.day(asking.snapshots.clock.now())
-        outlook = await asking.outlooks.of(reader, business_line, as_of=today, changed_at=freshness.as_of)
-    return answer(request, _outlook_body(outlook), freshness)
+        outlook = await asking.outlooks.of(read.reader, business_line, as_of=today, changed_at=read.freshness.as_of)
+    return answer(request, _outlook_body(outlook), read.freshness)
 
 
 def _outlook_body(outlook: PipelineOutlook) -> dict[str, Any]:

@@ -1,0 +1,64 @@
+# The commands of this project. Only Python 3.11 or later and make are needed; everything else goes into .venv.
+
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v "$$p" && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+QUINTANT := $(BIN)/quintant
+# The locks name no index and nothing of the machine on which they are written. The oldest Python needs the most packages,
+# so write them with 3.11.
+LOCKER := build/lock/bin/pip-compile
+LOCK := env -u PIP_FIND_LINKS $(LOCKER) --generate-hashes --allow-unsafe --strip-extras --no-config --quiet --no-header \
+	--no-annotate --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options $(if $(UPGRADE),--upgrade)
+
+.PHONY: up down status doctor check test bench fault lock clean
+
+up: $(VENV)/installed  ## Start everything and show the demo company.
+	@$(QUINTANT) up
+
+down: $(VENV)/installed  ## Stop everything; keeps all data.
+	@$(QUINTANT) down
+
+status doctor: $(VENV)/installed  ## What runs where; what is wrong and how to mend it.
+	@$(QUINTANT) $@
+
+check: $(VENV)/installed-dev  ## Format, lint, types, imports, unit and contract tests: under a minute.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q tests/unit tests/contract
+
+test: $(VENV)/installed-dev  ## Everything, against a real PostgreSQL and a real Kafka that the tests start.
+	$(BIN)/python -m pytest
+
+bench: $(VENV)/installed-dev  ## Speed, as ratios against a baseline of the same run.
+	$(BIN)/python -m pytest -m bench -s
+
+fault: $(VENV)/installed-dev  ## Kills, freezes and partitions real processes.
+	$(BIN)/python -m pytest -m fault
+
+lock: | $(LOCKER)  ## Write the locks anew from pyproject.toml; UPGRADE=1 takes the newest versions.
+	$(LOCK) --extra forecast --extra local -o requirements.txt pyproject.toml
+	$(LOCK) --all-extras -c requirements.txt -o requirements-dev.txt pyproject.toml
+
+clean:  ## Delete what can be made again; the data of the local stack (`quintant reset`) stay.
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* build *.egg-info
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed; set PYTHON=/path/to/python"; exit 1; }
+	@echo "making the Python environment in $(VENV)"
+	@"$(PYTHON)" -m venv $(VENV) || { echo "Python's venv module is needed (on Debian: apt install python3-venv)"; exit 1; }
+
+$(VENV)/installed: requirements.txt | $(BIN)/python
+	@$(BIN)/python -m quintant.environment requirements.txt
+	@touch $@
+
+$(VENV)/installed-dev: requirements-dev.txt | $(VENV)/installed
+	@$(BIN)/python -m quintant.environment requirements-dev.txt
+	@touch $@
+
+$(LOCKER):
+	"$(PYTHON)" -m venv build/lock
+	build/lock/bin/pip install --quiet pip-tools

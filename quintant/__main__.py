@@ -1,0 +1,5 @@
+"""`python -m quintant`."""
+
+from quintant.cli import main
+
+main()

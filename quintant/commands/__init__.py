@@ -1,0 +1,1 @@
+"""The commands of `quintant`, by what they are about."""

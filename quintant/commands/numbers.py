@@ -1,0 +1,135 @@
+"""`import`, `kpi`, `keys`: events in, numbers out, and who may ask."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from quintant import screen
+from quintant.client import Client
+from quintant.stack.home import SCOPES, Home
+from quintant.stack.services import urls
+from quintant.terminal import console, errors, failing_plainly
+
+_SHOWN = 20
+_KEY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+keys = typer.Typer(help="Keys for the HTTP interfaces.", no_args_is_help=True)
+
+
+@contextmanager
+def _client() -> Iterator[Client]:
+    with failing_plainly():
+        home = Home.find()
+        home.prepare()
+        with Client(urls(home.load()), home.own_key()) as client:
+            yield client
+
+
+def import_files(
+    mapping: Annotated[str, typer.Argument(help="Name of a preset (maven-crm, classicmodels) or a mapping file.")],
+    files: Annotated[list[Path], typer.Argument(help="CSV files.", exists=True, dir_okay=False, readable=True)],
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen; accept nothing.")] = False,
+    known_as_occurred: Annotated[
+        bool,
+        typer.Option("--known-as-occurred", help="First import of a source: known when it happened."),
+    ] = False,
+    as_of: Annotated[str | None, typer.Option(help="When the files were exported (RFC 3339 with offset).")] = None,
+    shift_weeks: Annotated[int, typer.Option(help="Move every date by whole weeks.")] = 0,
+) -> None:
+    """Send CSV files. Sending the same files again adds nothing."""
+    options = {"dry_run": "true"} if dry_run else {}
+    options |= {"known": "occurred"} if known_as_occurred else {}
+    options |= {"as_of": as_of} if as_of else {}
+    options |= {"shift_weeks": str(shift_weeks)} if shift_weeks else {}
+    with _client() as client, console.status("sending …"):
+        answer = client.import_files(mapping, files, options)
+    _show_import(answer, dry_run=dry_run)
+    if answer["rejected"]:
+        raise typer.Exit(1)
+
+
+def _show_import(answer: dict[str, Any], *, dry_run: bool) -> None:
+    console.print(screen.import_counts(answer), "would be the outcome" if dry_run else "", highlight=False)
+    for warning in answer["warnings"]:
+        rows = ", ".join(str(row) for row in warning["examples"])
+        where = f"{warning['file']}, {warning['count']:,} times" + (f", such as row {rows}" if rows else "")
+        console.print(f"[yellow]![/] {escape(warning['text'])} [dim]({escape(where)})[/]", highlight=False)
+    rejections = answer["rejections"]
+    if not rejections:
+        return
+    table = Table("file", "row", "column", "reason", title="Rejected", title_justify="left")
+    for rejection in rejections[:_SHOWN]:
+        table.add_row(*(escape(str(rejection[key] or "")) for key in ("file", "row", "column", "reason")))
+    if answer["rejected"] > _SHOWN:
+        table.caption = f"and {answer['rejected'] - _SHOWN:,} more"
+    console.print(table)
+
+
+def kpi(
+    slug: Annotated[str | None, typer.Argument(help="Such as deals-won-value; without it, the list.")] = None,
+    *,
+    by: Annotated[list[str] | None, typer.Option(help="Dimension to slice by; may be given twice.")] = None,
+    from_: Annotated[str | None, typer.Option("--from", help="First day, such as 2026-01-01.")] = None,
+    to: Annotated[str | None, typer.Option(help="Last day.")] = None,
+    grain: Annotated[str | None, typer.Option(help="day, week, month, quarter or fiscal-year.")] = None,
+    known_at: Annotated[str | None, typer.Option(help="As it was known at the end of that day.")] = None,
+    where: Annotated[list[str] | None, typer.Option("--filter", help="dimension=value; may be repeated.")] = None,
+) -> None:
+    """Show a number, whole or sliced."""
+    parameters: dict[str, str | list[str]] = {"by": by or [], "filter": [_filter(given) for given in where or []]}
+    single = {"from": from_, "to": to, "grain": grain, "known_at": known_at}
+    parameters |= {name: value for name, value in single.items() if value}
+    with _client() as client:
+        if slug is None:
+            _show_catalogue(client.catalogue())
+        else:
+            answer = client.kpi(slug, {name: value for name, value in parameters.items() if value})
+            console.print(f"[bold]{screen.title(answer)}[/] ({answer['kpi']})")
+            console.print(screen.kpi_table(answer))
+            console.print(f"[dim]as of {answer['as_of']}, {answer['events_behind']} events behind[/]", highlight=False)
+
+
+def _filter(given: str) -> str:
+    dimension, equals, value = given.partition("=")
+    if not equals:
+        raise typer.BadParameter(f"write dimension=value, not {given}", param_hint="--filter")
+    return f"{dimension}:{value}"
+
+
+def _show_catalogue(answer: dict[str, Any]) -> None:
+    table = Table("slug", "title", "unit", "meaning")
+    for item in answer["items"]:
+        table.add_row(item["slug"], screen.title(item), item["unit"], escape(item["formula"]))
+    console.print(table)
+
+
+@keys.command()
+def create(
+    name: Annotated[str, typer.Argument(help="Who will use it; a key of that name is replaced.")],
+    scope: Annotated[list[str], typer.Option(help=f"One of {', '.join(SCOPES)}; may be repeated.")],
+) -> None:
+    """Make a key and show it once. Only its SHA-256 is stored; running services take it up by themselves."""
+    unknown = [given for given in scope if given not in SCOPES]
+    if unknown:
+        raise typer.BadParameter(f"{unknown[0]} is no scope: use {', '.join(SCOPES)}", param_hint="--scope")
+    if not _KEY_NAME.fullmatch(name):
+        raise typer.BadParameter("use letters, digits, dots, hyphens, underscores", param_hint="NAME")
+    with failing_plainly():
+        home = Home.find()
+        home.prepare()
+        key = home.create_key(name, tuple(dict.fromkeys(scope)))
+    errors.print(f"Key for [bold]{escape(name)}[/]; it is shown only now:")
+    console.print(key, highlight=False, soft_wrap=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.command("import")(import_files)
+    app.command()(kpi)
+    app.add_typer(keys, name="keys")

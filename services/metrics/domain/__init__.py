@@ -1,0 +1,1 @@
+"""The rules of metrics: pure functions from what was said to what stands in the books, and from there to KPIs."""

@@ -1,0 +1,1 @@
+"""Properties of the vocabulary of the law."""

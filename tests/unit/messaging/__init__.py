@@ -1,0 +1,1 @@
+"""What the loop decides without a broker."""

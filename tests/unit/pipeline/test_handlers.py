@@ -1,0 +1,77 @@
+"""What is said about stages: every new transition once, nothing about history, nothing twice."""
+
+from collections.abc import Sequence
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.pipeline.domain.history import history
+from services.pipeline.handlers import handler, say
+from shared.kernel.journal import Assertion, Journal, merge
+from shared.messaging.folding import Change
+from shared.sales.references import Key
+from shared.storage.folds import Entity
+from shared.storage.outbox import Message
+from tests.unit.pipeline.stories import Story, company, law, references, stories
+
+DEAL = Key("deal", "D-1")
+COMPANY = company()
+
+
+def change(before: Journal, said: Sequence[Assertion], *, reconstructed: bool = False) -> Change:
+    return Change(Entity(DEAL, before), Entity(DEAL, merge(before, said)), {}, reconstructed)
+
+
+def ids(messages: Sequence[Message]) -> list[str]:
+    return [message.headers["ce_id"] for message in messages]
+
+
+@law
+@given(stories())
+def test_a_deal_told_at_once_says_each_of_its_transitions(story: Story) -> None:
+    said = say(COMPANY, [change((), story.deal)], references(story.references))
+    assert len(set(ids(said))) == len(said) >= 1
+    assert {message.key for message in said} == {"D-1"}
+
+
+@law
+@given(stories(), st.data())
+def test_a_deal_told_event_by_event_says_nothing_twice_in_a_row(story: Story, data: st.DataObject) -> None:
+    refs = references(story.references)
+    journal: Journal = ()
+    heard: set[str] = set()
+    for one in data.draw(st.permutations(story.deal)):
+        said = ids(say(COMPANY, [change(journal, [one])], refs))
+        assert not set(said) & set(ids(say(COMPANY, [change((), journal)], refs)))
+        heard |= set(said)
+        journal = merge(journal, [one])
+    assert heard >= set(ids(say(COMPANY, [change((), story.deal)], refs)))
+
+
+@law
+@given(stories())
+def test_what_is_known_already_says_nothing(story: Story) -> None:
+    assert not say(COMPANY, [change(story.journal, story.deal)], references(story.references))
+
+
+@law
+@given(stories())
+def test_history_says_nothing(story: Story) -> None:
+    assert not say(COMPANY, [change((), story.deal, reconstructed=True)], references(story.references))
+
+
+@law
+@given(stories())
+def test_an_ended_deal_is_in_no_stage(story: Story) -> None:
+    for message in say(COMPANY, [change((), story.deal)], references(story.references)):
+        body = msgspec.json.decode(message.value)
+        assert (body["to"] is None) == (body["outcome"] == "ended")
+
+
+@law
+@given(stories())
+def test_folding_posts_nothing_and_asks_for_what_the_history_asks(story: Story) -> None:
+    refs = references(story.references)
+    folded = handler(COMPANY).fold(DEAL, story.journal, refs)
+    assert (folded.owed, folded.asked) == ({}, history(story.journal, refs, COMPANY).asked)

@@ -1,0 +1,142 @@
+"""Facts under stable ids, bodies of answers, and the lines of a digest."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+
+from services.pipeline.domain.history import Facts, Slice
+from services.pipeline.domain.stages import Entry, Outcome, Transition
+from services.pipeline.wire import Sums, digest_line, funnel_body, money, pipelines_body, stage_changed
+from shared.contracts.records import Fact
+from shared.kernel.money import Money
+from tests.unit.pipeline.stories import company
+
+AT = datetime(2026, 3, 1, 9, tzinfo=UTC)
+ENTRY = Entry(AT, 0, "/crm", "e-1", date(2026, 3, 2))
+WON = Transition(ENTRY, "proposal", "default", "won", Outcome.WON, Money(Decimal("10.50"), "EUR"), estimated=False)
+FACTS = Facts(
+    "default", "proposal", "open", Decimal("1.50"), "USD", Decimal("1.5"), False, "ann", None, None, None, None, None,
+    None, None, None, None, "A", date(2026, 3, 1), AT, 0, "/crm", "e-1", date(2026, 3, 2),
+)  # fmt: skip
+
+
+def test_a_stage_change_is_a_cloud_event_that_can_be_read_again() -> None:
+    message = stage_changed("D-1", WON)
+    headers = [(name, text.encode()) for name, text in message.headers.items()]
+    fact = Fact.decode(message.key.encode(), message.value, headers)
+    assert (message.topic, message.key, fact.subject, fact.time) == ("pipeline-events", "D-1", "D-1", AT)
+    assert fact.type == "io.quintant.deal.stage-changed.v1"
+    assert msgspec.json.decode(fact.data) == {
+        "deal_id": "D-1",
+        "pipeline": "default",
+        "from": "proposal",
+        "to": "won",
+        "outcome": "won",
+        "amount": {"amount": "10.5", "currency": "EUR"},
+        "estimated": False,
+        "event": {"source": "/crm", "id": "e-1"},
+        "known_on": "2026-03-02",
+    }
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(WON, stage="lost", outcome=Outcome.LOST),
+        replace(WON, entry=ENTRY._replace(event_id="e-2")),
+        replace(WON, entry=ENTRY._replace(source="/erp")),
+    ],
+)
+def test_another_transition_has_another_id(other: Transition) -> None:
+    assert stage_changed("D-1", other).headers["ce_id"] != stage_changed("D-1", WON).headers["ce_id"]
+
+
+def test_the_id_is_of_the_deal_the_event_and_the_stage_only() -> None:
+    """A late event may change where a deal came from and what it was worth: the fact is still the same one."""
+    told_again = replace(WON, came_from=None, amount=None, entry=ENTRY._replace(sequence=4))
+    assert stage_changed("D-1", told_again).headers["ce_id"] == stage_changed("D-1", WON).headers["ce_id"]
+    assert stage_changed("D-2", WON).headers["ce_id"] != stage_changed("D-1", WON).headers["ce_id"]
+
+
+def test_an_ended_deal_goes_nowhere() -> None:
+    message = stage_changed("D-1", replace(WON, stage="proposal", outcome=Outcome.ENDED))
+    assert msgspec.json.decode(message.value)["to"] is None
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [("1234.50", "1234.5"), ("0.0000005", "0"), ("0.0000015", "0.000002"), ("-0.00", "0"), ("1E+3", "1000")],
+)
+def test_money_is_rounded_half_even_once_at_the_edge(amount: str, text: str) -> None:
+    assert money(Decimal(amount), "USD") == {"amount": text, "currency": "USD"}
+
+
+def test_no_amount_is_no_money() -> None:
+    assert money(None, "USD") is None
+
+
+def test_the_funnel_lists_every_configured_stage_and_what_else_there_is() -> None:
+    sums = [
+        Sums("default", "proposal", "open", 2, Decimal("3.5"), 1, 1, 0),
+        Sums("default", "unmapped", "open", 1, Decimal(1), 0, 0, 1),
+        Sums("default", "won", "won", 4, Decimal(8)),
+        Sums("unheard-of", "unmapped", "open", 1),
+        Sums("default", "proposal", "ended", 9, Decimal(9)),
+    ]
+    default, other = funnel_body(sums, company(), ["default"])
+    assert [(one["stage"], one["count"]) for one in default["stages"]] == [
+        ("prospecting", 0),
+        ("qualification", 0),
+        ("proposal", 2),
+    ]
+    assert default["stages"][2]["value"] == {"amount": "3.5", "currency": "USD"}
+    assert (default["unmapped"]["count"], default["unmapped"]["unvalued"]) == (1, 1)
+    assert (default["open"]["count"], default["open"]["value"]["amount"]) == (3, "4.5")
+    assert (default["won"]["count"], default["lost"]["count"]) == (4, 0)
+    assert (other["pipeline"], other["stages"], other["unmapped"]["count"]) == ("unheard-of", [], 1)
+
+
+def test_a_funnel_without_unmapped_deals_does_not_mention_them() -> None:
+    [renewals] = funnel_body([], company(), ["renewals"])
+    assert "unmapped" not in renewals
+    assert [one["stage"] for one in renewals["stages"]] == ["notice", "proposal"]
+
+
+def test_pipelines_are_listed_in_the_order_of_their_stages() -> None:
+    renewals: dict[str, Any] = pipelines_body(company().pipelines)[1]
+    assert [(one["stage"], one["rank"]) for one in renewals["stages"]] == [
+        ("notice", 0),
+        ("proposal", 1),
+        ("won", 2),
+        ("lost", None),
+    ]
+
+
+def test_equal_numbers_give_equal_digest_lines() -> None:
+    one = Slice(AT, None, FACTS)
+    same = Slice(AT, None, FACTS._replace(amount=Decimal("1.5000"), base_value=Decimal("1.500")))
+    assert digest_line("D-1", one) == digest_line("D-1", same)
+    assert digest_line("D-1", Slice(AT, None, FACTS._replace(amount=Decimal(0)))) == digest_line(
+        "D-1", Slice(AT, None, FACTS._replace(amount=Decimal("-0.00")))
+    )
+
+
+def test_the_day_of_learning_is_no_part_of_a_digest_and_everything_else_is() -> None:
+    line = digest_line("D-1", Slice(AT, None, FACTS))
+    assert digest_line("D-1", Slice(AT, None, FACTS._replace(entered_known_on=date(2026, 4, 1)))) == line
+    assert digest_line("D-2", Slice(AT, None, FACTS)) != line
+    assert digest_line("D-1", Slice(AT, AT, FACTS)) != line
+    for name, value in FACTS._asdict().items():
+        if name != "entered_known_on":
+            other = "another" if value is None or isinstance(value, str) else None
+            changed = Facts(**{**FACTS._asdict(), name: other})
+            assert digest_line("D-1", Slice(AT, None, changed)) != line
+
+
+def test_the_largest_accepted_numbers_are_not_rounded_in_a_digest() -> None:
+    large = Decimal("999999999999999.999999") * Decimal("999999999999.999999") * Decimal("999999999999.999999999999")
+    assert digest_line("D-1", Slice(AT, None, FACTS._replace(base_value=large)))

@@ -1,0 +1,1 @@
+"""The rules of selling, and the law on a company in miniature."""
