@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import httpx
 
 _IMPORT_SECONDS = 600
 _PATIENCE_SECONDS = 30
+_IDS_AT_ONCE = 100
 _PROBE_SECONDS = 3
 
 
@@ -66,6 +67,17 @@ class Client:
 
     def kpi(self, slug: str, parameters: Mapping[str, str | list[str]]) -> dict[str, Any]:
         return self._get("metrics", f"/v1/kpis/{slug}", parameters)
+
+    def names(self, ids: Sequence[str]) -> dict[str, str]:
+        """The names of members, by their ids, if our key may see personal data; else none."""
+        found: dict[str, str] = {}
+        for start in range(0, len(ids), _IDS_AT_ONCE):
+            try:
+                answer = self._get("ingest", "/v1/persons/member", {"id": list(ids[start : start + _IDS_AT_ONCE])})
+            except ServiceError:
+                return {}
+            found |= {one["id"]: one["name"] for one in answer["items"] if one.get("name")}
+        return found
 
     def import_files(self, mapping: str, files: Iterable[Path], options: Mapping[str, str]) -> dict[str, Any]:
         """Send files under a mapping: the name of a preset, or the path of a mapping file."""

@@ -51,18 +51,27 @@ def closing(console: Console, rows: Sequence[Row], numbers: RenderableType | Non
     console.print(Group(*shown))
 
 
-def kpi_table(answer: Mapping[str, Any]) -> Table:
-    """One KPI: a row for each period and slice."""
+_STATISTICS = ("median", "p90", "n")
+"""Beside a mean, where an answer has them."""
+
+
+def kpi_table(answer: Mapping[str, Any], names: Mapping[str, str]) -> Table:
+    """One KPI: a row for each period and slice. `names` are those behind the ids of persons, as far as known."""
     rows: Sequence[Mapping[str, Any]] = answer["rows"]
     dimensions: Sequence[str] = answer["by"]
+    beside = [name for name in _STATISTICS if any(name in row for row in rows)]
     table = Table()
     table.add_column("period")
     for dimension in dimensions:
         table.add_column(dimension)
-    table.add_column(str(answer["unit"]), justify="right")
+    table.add_column(f"mean {answer['unit']}" if beside else str(answer["unit"]), justify="right")
+    for name in beside:
+        table.add_column(name, justify="right")
     for row in rows:
-        places = (escape(str(row.get(name) if row.get(name) is not None else "–")) for name in dimensions)
-        table.add_row(period(row["period"]), *places, amount(row["value"], answer["unit"]))
+        places = [row.get(name) for name in dimensions]
+        shown = ("–" if place is None else escape(names.get(str(place), str(place))) for place in places)
+        statistics = (amount(row.get(name)) for name in beside)
+        table.add_row(period(row["period"]), *shown, amount(row["value"], answer["unit"]), *statistics)
     return table
 
 

@@ -17,6 +17,8 @@ from quintant.stack.services import urls
 from quintant.terminal import console, errors, failing_plainly
 
 _SHOWN = 20
+_PERSONS = {"member", "manager"}
+"""Dimensions whose values are pseudonyms."""
 _KEY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 keys = typer.Typer(help="Keys for the HTTP interfaces.", no_args_is_help=True)
 
@@ -91,7 +93,8 @@ def kpi(
         else:
             answer = client.kpi(slug, {name: value for name, value in parameters.items() if value})
             console.print(f"[bold]{screen.title(answer)}[/] ({answer['kpi']})")
-            console.print(screen.kpi_table(answer))
+            persons = {str(row[name]) for row in answer["rows"] for name in _PERSONS & set(answer["by"]) if row[name]}
+            console.print(screen.kpi_table(answer, client.names(sorted(persons))))
             console.print(f"[dim]as of {answer['as_of']}, {answer['events_behind']} events behind[/]", highlight=False)
 
 

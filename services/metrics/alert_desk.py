@@ -5,10 +5,20 @@ from datetime import datetime
 from decimal import Decimal
 
 from services.metrics import alert_store, alert_wire
-from services.metrics.alert_store import StoredRule, Transition
-from services.metrics.domain.alerts import Receiver, Rule, State, acknowledged, asked_by, check, ended
+from services.metrics.domain.alerts import (
+    Receiver,
+    Rule,
+    State,
+    StoredRule,
+    Transition,
+    acknowledged,
+    asked_by,
+    check,
+    ended,
+)
 from services.metrics.domain.inquiry import Inquiry, inquire, must_be_single
 from services.metrics.domain.kpis import CATALOGUE
+from services.metrics.domain.kpis.declaration import Kpi
 from services.metrics.queries.snapshot import Questions
 from shared.kernel.errors import Fault, InvalidInputError, NotFoundError
 from shared.kernel.ids import derived_id, new_id
@@ -33,10 +43,7 @@ class Desk:
 
     async def create(self, rule: Rule, by: str) -> StoredRule:
         """Keep a rule that can work. Raises InvalidInputError for one that cannot."""
-        kpi = CATALOGUE.get(rule.kpi)
-        if kpi is None:
-            raise InvalidInputError("There is no such KPI.", faults=[Fault("/kpi", "is listed by GET /v1/kpis")])
-        check(rule, kpi)
+        check(rule, _kpi(rule))
         now = self.questions.clock.now()
         inquiry_of(rule, now, self.questions)
         rule_id = new_id()
@@ -96,11 +103,18 @@ class Desk:
 
 def inquiry_of(rule: Rule, now: datetime, questions: Questions) -> Inquiry:
     """The one number that a rule watches at this moment. Raises InvalidInputError if it is not one."""
-    kpi, calendar = CATALOGUE[rule.kpi], questions.company.calendar
+    kpi, calendar = _kpi(rule), questions.company.calendar
     asked = asked_by(rule, kpi, calendar.day(now), calendar)
     inquiry = inquire(kpi, asked, default_basis=questions.receivable_basis if kpi.basis_setting else "")
     must_be_single(inquiry)
     return inquiry
+
+
+def _kpi(rule: Rule) -> Kpi:
+    kpi = CATALOGUE.get(rule.kpi)
+    if kpi is None:
+        raise InvalidInputError("There is no such KPI.", faults=[Fault("/kpi", "must be listed by GET /v1/kpis")])
+    return kpi
 
 
 async def _rule(writer: Writer, rule_id: str) -> StoredRule:

@@ -3,45 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 
 import asyncpg
 import msgspec
 
-from services.metrics.domain.alerts import Mark, Rule, State
+from services.metrics.domain.alerts import Rule, State, StoredRule, Transition
 from shared.kernel.errors import ConflictError
 from shared.storage.database import Reader, Writer
-
-
-@dataclass(frozen=True, slots=True)
-class StoredRule:
-    """A rule and its life so far."""
-
-    id: str
-    rule: Rule
-    created_at: datetime
-    created_by: str
-    disabled_at: datetime | None
-    last: "Transition | None"
-
-    @property
-    def mark(self) -> Mark | None:
-        """The present state; None before the first episode."""
-        return None if self.last is None else Mark(self.last.state, self.last.at)
-
-
-@dataclass(frozen=True, slots=True)
-class Transition:
-    """One step of an episode. `sequence` counts within the rule."""
-
-    rule: str
-    sequence: int
-    episode: str
-    state: State
-    at: datetime
-    value: Decimal | None = None
-    complete_through: datetime | None = None
-    caller: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

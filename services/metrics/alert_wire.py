@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from services.metrics.alert_store import StoredRule, Transition
+from services.metrics.domain.alerts import StoredRule, Transition
 from services.metrics.domain.inquiry import names
 from services.metrics.domain.kpis import CATALOGUE
 from shared.contracts.records import Fact
@@ -100,12 +100,13 @@ def told(stored: StoredRule, transition: Transition) -> dict[str, Any]:
     """The step and its rule; no names of persons, only their ids."""
     rule = rule_body(stored)
     kept = ("title", "kpi", "filters", "window", "statistic", "comparison", "fire", "clear", "for", "severity")
+    kpi = CATALOGUE.get(stored.rule.kpi)
     return {
         "episode": transition.episode,
         "rule": stored.id,
         "sequence": transition.sequence,
         **{name: rule[name] for name in kept},
-        "unit": CATALOGUE[stored.rule.kpi].unit,
+        "unit": kpi.unit if kpi else None,
         **transition_body(transition),
     }
 

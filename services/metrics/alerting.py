@@ -12,8 +12,8 @@ from decimal import Decimal
 import structlog
 
 from services.metrics.alert_desk import Desk, inquiry_of
-from services.metrics.alert_store import StoredRule, Transition, load_rules
-from services.metrics.domain.alerts import Severity, deadline, observe
+from services.metrics.alert_store import load_rules
+from services.metrics.domain.alerts import Severity, StoredRule, Transition, deadline, observe
 from services.metrics.domain.figures import Figure
 from services.metrics.domain.kpis import CATALOGUE
 from services.metrics.domain.kpis.declaration import Kind
@@ -37,11 +37,19 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What the last evaluation saw. If none of it changed, no number can have changed."""
+    """What the last evaluation saw."""
 
     positions: tuple[tuple[int, int], ...]
+    complete_through: datetime | None
     today: date
     rules: frozenset[str]
+
+    def is_worth_a_look_after(self, before: "_Seen | None") -> bool:
+        """Numbers change when something is applied, and can be judged when all of it is complete; windows move with
+        the day; and a new rule was never read."""
+        if before is None or (self.today, self.rules) != (before.today, before.rules):
+            return True
+        return self.positions != before.positions and self.complete_through != before.complete_through
 
 
 @dataclass(slots=True)
@@ -58,10 +66,13 @@ class Evaluator:
     _deadlines: list[datetime] = field(default_factory=list)
 
     async def run(self) -> None:
-        """Judge until cancelled. Raises UnavailableError when PostgreSQL is lost."""
-        while True:
-            await self.tick()
-            await asyncio.sleep(self.pause)
+        """Judge until cancelled; then another process counts the episodes. Raises UnavailableError."""
+        try:
+            while True:
+                await self.tick()
+                await asyncio.sleep(self.pause)
+        finally:
+            self.metrics.forget(metric_names.ALERT_EPISODES)
 
     async def tick(self) -> int:
         """Judge once, if there is a reason to; how many steps were taken."""
@@ -74,10 +85,11 @@ class Evaluator:
                 return 0
             seen = _Seen(
                 tuple(sorted(snapshot.standing.positions.items())),
+                snapshot.freshness.complete_through,
                 questions.company.calendar.day(now),
                 frozenset(stored.id for stored in rules),
             )
-            if seen == self._seen and not any(due <= now for due in self._deadlines):
+            if not seen.is_worth_a_look_after(self._seen) and not any(due <= now for due in self._deadlines):
                 return 0
             readings = [await self._read(snapshot, stored, now) for stored in rules]
         judged = [await self._judge(reading, now) for reading in readings]

@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from services.metrics.alert_store import StoredRule, load_burning
+from services.metrics.alert_store import load_burning
 from services.metrics.alert_wire import Burning, alertmanager_body
-from services.metrics.domain.alerts import Receiver
+from services.metrics.domain.alerts import Receiver, StoredRule
 from shared.http.client import Deliverer
 from shared.kernel.clock import Clock
 from shared.storage.database import Database

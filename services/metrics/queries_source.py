@@ -101,9 +101,13 @@ def _ledger(question: Question, writing: _Writing) -> str:
 
 
 def _tail(question: Question, writing: _Writing) -> str:
-    """What the ledger holds beyond the summaries. The lowest number, one value for the scan, lets it skip blocks."""
+    """What the ledger holds beyond the summaries, in one scan.
+
+    The lowest number lets it skip blocks; that a partition's own bounds cannot (`+ 0`) keeps the planner from scanning
+    once for each partition.
+    """
     return f"""SELECT {_columns(question, "l")} FROM {question.ledger.name} l JOIN tail t ON t.partition = l.partition
-               WHERE l.number >= (SELECT min(number) FROM tail) AND l.number BETWEEN t.number AND t.position
+               WHERE l.number >= (SELECT min(number) FROM tail) AND l.number + 0 BETWEEN t.number AND t.position
                  AND (l.number > t.number OR l.entity > t.entity) AND {_filter(question, writing, "l")}"""  # noqa: S608
 
 

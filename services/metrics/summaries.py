@@ -1,7 +1,6 @@
 """Brings the summaries up to date in the background: a cache that makes reads fast and never decides what they say."""
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import structlog
@@ -22,18 +21,23 @@ LIMIT = 5_000
 
 async def summarise(database: Database, *, limit: int = LIMIT) -> None:
     """Add everything that is applied by now to the summaries. Safe to repeat and to interrupt at any moment."""
+    while await summarise_some(database, limit=limit):
+        pass
+
+
+async def summarise_some(database: Database, *, limit: int = LIMIT) -> bool:
+    """One step for each ledger; whether anything is left to add."""
+    left = False
     for slices in SLICES.values():
-        while await _step(database, slices, limit):
-            pass
-        await _summarise_blocks(database, slices)
+        async with database.write() as writer:
+            left |= await seal_step(writer, slices, limit)
+    if not left:
+        for slices in SLICES.values():
+            await _index_blocks(database, slices)
+    return left
 
 
-async def _step(database: Database, slices: Slices, limit: int) -> bool:
-    async with database.write() as writer:
-        return await seal_step(writer, slices, limit)
-
-
-async def _summarise_blocks(database: Database, slices: Slices) -> None:
+async def _index_blocks(database: Database, slices: Slices) -> None:
     """Let the block-range indexes know the new blocks: a block that they do not know is read by every question."""
     async with database.write() as writer:
         for column in ("number", "day", "known_on"):
@@ -42,20 +46,22 @@ async def _summarise_blocks(database: Database, slices: Slices) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """When it is worth while. All numbers are events, over all partitions."""
+    """When it is worth while, counted in events over all partitions."""
 
     least: int = 2_000
     """Fewer than these are left to the ledger's tail, which is read as fast."""
     busy: int = 500
-    """More than these applied since the last look: an import that wants the machine for itself."""
+    """More than these applied since the last look: an import, which wants the machine for itself."""
+    calm: int = 5
+    """Looks in a row that have to be calm."""
     patience: int = 200_000
     """As many as these are summarised also while an import runs."""
     every: float = 1.0
     """Seconds between two looks."""
 
-    def is_time(self, waiting: int, arrived: int) -> bool:
-        """Whether `waiting` events should be summarised now, of which `arrived` came since the last look."""
-        return waiting >= self.least and waiting > 0 and (arrived <= self.busy or waiting >= self.patience)
+    def is_time(self, waiting: int, calm: int) -> bool:
+        """Whether `waiting` events should be summarised now, after so many calm looks."""
+        return waiting > 0 and waiting >= self.least and (calm >= self.calm or waiting >= self.patience)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +83,26 @@ class Summariser:
             await backoff.pause()
 
     async def _keep_up(self, backoff: Backoff) -> None:
-        seen: Mapping[int, int] = {}
+        seen, calm = None, 0
         while True:
-            async with self.database.read() as reader:
-                rows = await reader.rows(_WAITING)
-            applied = {row["partition"]: row["applied"] for row in rows}
-            arrived = sum(number - seen.get(partition, number) for partition, number in applied.items())
-            if self.pace.is_time(sum(row["waiting"] for row in rows), arrived):
-                await summarise(self.database)
+            applied, waiting = await self._look()
+            calm = calm + 1 if seen is None or applied - seen <= self.pace.busy else 0
             seen = applied
             backoff.reset()
-            await asyncio.sleep(self.pace.every)
+            left = self.pace.is_time(waiting, calm) and await summarise_some(self.database)
+            if not left:
+                await asyncio.sleep(self.pace.every)
+
+    async def _look(self) -> tuple[int, int]:
+        """Events applied so far, and those that are not summarised in every ledger yet."""
+        async with self.database.read() as reader:
+            row = await reader.row(_APPLIED_AND_WAITING, list(SLICES))
+        return (0, 0) if row is None else (int(row["applied"]), int(row["waiting"]))
 
 
-_WAITING = """SELECT p.partition, p.number AS applied, p.number + 1 - coalesce(min(s.number), 1) AS waiting
-              FROM position p LEFT JOIN seal s ON s.partition = p.partition GROUP BY p.partition, p.number"""
+_APPLIED_AND_WAITING = """
+    SELECT coalesce(sum(number), 0) AS applied, coalesce(sum(greatest(number + 1 - sealed, 0)), 0) AS waiting
+    FROM (SELECT p.number, min(coalesce(s.number, 1)) AS sealed
+          FROM position p CROSS JOIN unnest($1::text[]) AS kept (ledger)
+          LEFT JOIN seal s ON s.partition = p.partition AND s.ledger = kept.ledger
+          GROUP BY p.partition, p.number) AS partitions"""

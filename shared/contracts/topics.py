@@ -95,7 +95,8 @@ _TOPICS = (
         purpose="Records that cannot be read: bytes and headers as they were, with origin and reason; kept for ever.",
         key="key of the refused record",
         partitions=1,
-        config=_FOR_EVER,
+        # A refused record may be as large as a broker takes by default, and gets more headers.
+        config=_FOR_EVER | {"max.message.bytes": str(2 * 1024 * 1024)},
         producers=_READERS,
         consumers=("operators",),
         schemas=(),

@@ -85,7 +85,7 @@ class DeadLetters:
             try:
                 async with open_producer(self.bootstrap_servers, self.deadlines) as producer:
                     while left:
-                        await producer.send_one(topic, self._letter(*left[0]))
+                        await producer.send(topic, 0, [self._letter(*left[0])])
                         record, reason = left.pop(0)
                         self.metrics.add(metric_names.DEAD_LETTERS, reason="undecodable")
                         _LOG.error(

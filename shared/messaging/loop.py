@@ -42,6 +42,8 @@ class LoopConfig:
     """Seconds that a gap may last before its partition stops."""
     silence: float = 15.0
     """Seconds without a record after which the log's end is compared with what was read."""
+    metadata_age: float = 5.0
+    """Seconds after which a topic that was created anew is found."""
 
 
 class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -98,7 +100,7 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
             heartbeat_interval_ms=int(self._config.session_timeout * 1000 / 5),
             request_timeout_ms=int(self._deadlines.call * 1000),
             retry_backoff_ms=100,
-            metadata_max_age_ms=30_000,
+            metadata_max_age_ms=int(self._config.metadata_age * 1000),
         )
 
     async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:

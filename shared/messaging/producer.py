@@ -45,13 +45,8 @@ class Producer:
             batch.close()
             offset = await within(self._deadlines.send, self._send(batch, topic, partition), f"sending to {topic}")
             first = offset if first < 0 else first
-            rest = rest[max(taken, 1) :]
+            rest = rest[taken:]  # an empty batch takes its first record whatever its size
         return first
-
-    async def send_one(self, topic: str, record: Outgoing) -> None:
-        """Send one record to the partition that its key chooses, and wait for the acknowledgement."""
-        sending = self._producer.send_and_wait(topic, record.value, key=record.key, headers=list(record.headers))
-        await within(self._deadlines.send, sending, f"sending to {topic}")
 
     async def _send(self, batch: object, topic: str, partition: int) -> int:
         acknowledged = await (await self._producer.send_batch(batch, topic, partition=partition))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import DATA, PRESETS, Company, running
+from tests.e2e.conftest import DATA, PRESETS, Company, started
 from tests.e2e.golden import MAVEN, MODELS, number, value
 
 
@@ -31,6 +31,7 @@ async def test_shuffled_doubled_and_in_other_partitions(
     reports: dict[str, dict[str, Any]],
     database_server: str,
     kafka_bootstrap: str,
+    server_directory: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     assert all(report["rejected"] == 0 for report in reports.values())
@@ -38,7 +39,7 @@ async def test_shuffled_doubled_and_in_other_partitions(
     order = random.Random(20171231)  # noqa: S311 - a repeatable shuffle
     for preset in PRESETS:
         shuffled(DATA / preset, directory / preset, order)
-    async with running(database_server, kafka_bootstrap, directory, QUINTANT_PARTITIONS="3") as other:
+    async with started(database_server, kafka_bootstrap, server_directory, QUINTANT_PARTITIONS="3") as other:
         for preset in (*reversed(PRESETS), *PRESETS):
             report = await other.load(preset, directory / preset)
             assert report["rejected"] == 0

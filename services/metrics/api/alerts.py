@@ -9,10 +9,21 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 from starlette.responses import Response
 
 from services.metrics.alert_desk import Desk
-from services.metrics.alert_store import StoredRule, Transition, list_episodes, list_rules
+from services.metrics.alert_store import list_episodes, list_rules
 from services.metrics.alert_wire import rule_body, transition_body
 from services.metrics.api.parameters import MISSING, Asking, refuse_unknown
-from services.metrics.domain.alerts import AT, WINDOWS, Comparison, Receiver, Rule, Severity, State, Statistic
+from services.metrics.domain.alerts import (
+    AT,
+    WINDOWS,
+    Comparison,
+    Receiver,
+    Rule,
+    Severity,
+    State,
+    Statistic,
+    StoredRule,
+    Transition,
+)
 from services.metrics.domain.durations import read_duration
 from services.metrics.domain.inquiry import Related
 from shared.http.answers import JsonResponse, list_answer

@@ -109,6 +109,38 @@ class Mark:
     since: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One step of an episode. `sequence` counts within the rule."""
+
+    rule: str
+    sequence: int
+    episode: str
+    state: State
+    at: datetime
+    value: Decimal | None = None
+    """What was read; None where a person acted."""
+    complete_through: datetime | None = None
+    caller: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRule:
+    """A rule and its life so far."""
+
+    id: str
+    rule: Rule
+    created_at: datetime
+    created_by: str
+    disabled_at: datetime | None
+    last: Transition | None
+
+    @property
+    def mark(self) -> Mark | None:
+        """The present state; None before the first episode."""
+        return None if self.last is None else Mark(self.last.state, self.last.at)
+
+
 def check(rule: Rule, kpi: Kpi) -> None:
     """Raises InvalidInputError for a rule that can never work."""
     faults = []

@@ -153,25 +153,23 @@ class _Document:
 
     def _goods(self, one: Line) -> "_Goods":
         """Quantity in the product's own unit where a factor is known, and its cost at the unit cost of the day."""
-        view, day = self._places.view, self._day
-        own = lookup.unit_of(view, one.product, day)
-        unit, quantity, cost = one.unit or own, one.quantity, None
-        if own is not None and unit != own:
-            factor = self._factor(one.product, unit)
-            if factor is None:
-                return _Goods(quantity, unit, ZERO, uncosted=1)
-            unit, quantity = own, EXACT.multiply(quantity, factor)
-        if one.product is not None:
-            cost = lookup.cost_of(view, one.product, day)
+        if one.product is None or not one.quantity:
+            return _Goods(one.quantity, one.unit, ZERO, uncosted=int(bool(one.quantity)))
+        quantity, unit, in_own_unit = self._quantity(one, one.product)
+        cost = lookup.cost_of(self._places.view, one.product, self._day) if in_own_unit else None
         if cost is None:
             return _Goods(quantity, unit, ZERO, uncosted=1)
-        worth = self._places.worth(cost.times(quantity), day)
+        worth = self._places.worth(cost.times(quantity), self._day)
         return _Goods(quantity, unit, worth.value, uncosted=worth.unconverted)
 
-    def _factor(self, product: str | None, unit: str | None) -> Decimal | None:
-        """Own units for one of another unit."""
-        key = Key("product", product or "")
-        return lookup.decimal(self._places.view.value(key, f"conversions.{unit}.factor", self._day))
+    def _quantity(self, one: Line, product: str) -> tuple[Decimal, str | None, bool]:
+        """In the product's own unit if that is known or needs no factor, else as it was said."""
+        view, day = self._places.view, self._day
+        own = lookup.unit_of(view, product, day)
+        if own is None or one.unit is None or one.unit == own:
+            return one.quantity, one.unit or own, True
+        factor = lookup.decimal(view.value(Key("product", product), f"conversions.{one.unit}.factor", day))
+        return (one.quantity, one.unit, False) if factor is None else (EXACT.multiply(one.quantity, factor), own, True)
 
     def _post(
         self, fact: str, dimensions: TradeDimensions, worth: Worth, goods: "_Goods | None" = None, *,

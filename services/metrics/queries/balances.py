@@ -23,16 +23,16 @@ async def read_balances(
     series = await _series(reader, inquiry, formula, spans)
     accounts = _accounts(inquiry, formula, series)
     unclaimed = _unclaimed(inquiry, formula.unclaimed, series)
-    return {
+    figures = {
         key: balance(formula.side, accounts.get(key, ()), *unclaimed.get(key, (ZERO, 0)))
         for key in accounts.keys() | unclaimed.keys()
     }
+    return {key: figure for key, figure in figures.items() if not inquiry.by or _stands(figure)}
 
 
-async def read_accounts(reader: Reader, inquiry: Inquiry, formula: Balances, span: Span) -> list[Account]:
-    """The single accounts of the whole slice on the evening of the span's last day."""
-    series = await _series(reader, inquiry, formula, [span])
-    return [account for accounts in _accounts(inquiry, formula, series).values() for account in accounts]
+def _stands(figure: Figure) -> bool:
+    """Whether anything is on this side; a customer on the other one is no line here."""
+    return bool(figure.value or any(figure.beside.values()) or any(figure.counts.values()))
 
 
 async def _series(reader: Reader, inquiry: Inquiry, formula: Balances, spans: Sequence[Span]) -> Series:

@@ -157,7 +157,7 @@ async def test_a_letter_too_large_for_the_topic_does_not_block(
     """With what is added to it, a record that the broker took may be too large to be taken again."""
     [records] = Numbered(1).accept(deal(number, f"e{number}") for number in range(3)).values()
     key, _, headers = records[1].encode()
-    largest = Outgoing(key, b"x" * 890_000, headers)
+    largest = Outgoing(key, b"x" * 1_048_000, headers)
     await stream.send(0, [records[0], largest, records[2]])
     async with running(settings, database) as service, asyncio.timeout(20):
         await service.applied({0: 3})

@@ -1,7 +1,8 @@
 """Summaries are a cache: with them, without them and half-way through, every question has the same answer."""
 
 import asyncio
-from collections.abc import Mapping
+import random
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -43,6 +44,12 @@ QUESTIONS = (
     Question(CASH, ("received",), start=START, end=date(2026, 4, 30), by=("customer", "instrument")),
     Question(CASH, ("bill-pending",), end=date(2026, 3, 31), by=("related",)),
 )
+
+FACTS: Mapping[str, Sequence[str]] = {
+    "deal_postings": ("open", "created", "won", "lost", "reached"),
+    "trade_postings": ("ordered", "order", "shipped", "billable-invoiced"),
+    "cash_postings": ("received", "bill-pending", "on-account"),
+}
 
 Answer = Mapping[tuple[object, ...], tuple[object, ...]]
 
@@ -125,6 +132,29 @@ async def test_a_reader_keeps_its_answer_while_summaries_are_made_and_dropped(
         assert await _summed(reader, origin.sql, origin.values, question) == before
 
 
+async def test_any_range_slice_and_bucket(database: Database, records: Stream) -> None:
+    await apply_all(database, records)
+    await summarise(database)
+    rng = random.Random(9)  # noqa: S311 - a choice of questions, no secret
+    answered = 0
+    for _ in range(80):
+        slices = rng.choice(list(SLICES.values()))
+        start, end = sorted(START + timedelta(days=rng.randrange(-5, 75)) for _ in range(2))
+        question = Question(
+            slices.ledger,
+            rng.sample(FACTS[slices.ledger.name], 2),
+            start=rng.choice((start, None)),
+            end=end,
+            by=(*rng.sample(slices.kept, rng.randrange(2)), rng.choice(slices.single)),
+            grain=rng.choice((None, Grain.WEEK, Grain.MONTH)),
+        )
+        assert source(question).summarised
+        answer = await ask(database, question)
+        assert answer == await ask_ledger(database, question), question
+        answered += bool(answer)
+    assert answered > 40
+
+
 async def test_two_summarisers_add_nothing_twice(database: Database, records: Stream) -> None:
     await apply_all(database, records)
     ended = await asyncio.gather(
@@ -157,7 +187,7 @@ async def test_what_was_known_then_is_read_from_the_ledger(database: Database, r
 
 
 async def test_the_summariser_keeps_up_by_itself(database: Database, records: Stream) -> None:
-    running = asyncio.create_task(Summariser(database, Pace(least=0, every=0.02)).run())
+    running = asyncio.create_task(Summariser(database, Pace(least=0, calm=0, every=0.02)).run())
     try:
         await apply_all(database, records, batch=20)
         async with asyncio.timeout(20):
@@ -183,10 +213,10 @@ async def _waiting(database: Database) -> int:
 
 
 def test_the_pace_leaves_the_machine_to_an_import() -> None:
-    pace = Pace(least=10, busy=5, patience=100)
-    assert not pace.is_time(0, 0)
-    assert not pace.is_time(9, 0)
-    assert pace.is_time(10, 5)
-    assert not pace.is_time(99, 6)
-    assert pace.is_time(100, 6)
-    assert not Pace(least=0).is_time(0, 0)
+    pace = Pace(least=10, calm=3, patience=100)
+    assert not pace.is_time(0, 9)
+    assert not pace.is_time(9, 9)
+    assert pace.is_time(10, 3)
+    assert not pace.is_time(99, 2)
+    assert pace.is_time(100, 0)
+    assert not Pace(least=0, calm=0).is_time(0, 0)

@@ -7,7 +7,7 @@ import pytest
 
 from deploy import generate
 from shared.runtime.entry import load
-from shared.runtime.settings import TopicSettings
+from shared.runtime.settings import ServiceSettings, TopicSettings, variable_of
 
 REQUIRED = {"DATABASE_URL": "postgresql://u:p@h:5432/d", "KAFKA_BOOTSTRAP_SERVERS": "h:9092"}
 
@@ -46,7 +46,7 @@ def test_taking_away_every_mark_changes_nothing(service: str, monkeypatch: pytes
 def test_every_variable_is_listed_once() -> None:
     listed = re.findall(r"^#([A-Z_]+)=", generate.ENV_EXAMPLE.read_text("utf-8"), re.MULTILINE)
     classes: list[type[TopicSettings]] = [TopicSettings, *generate.settings_classes().values()]
-    wanted = {generate.variable_of(one, field) for one in classes for field in one.model_fields}
+    wanted = {variable_of(one, field) for one in classes for field in one.model_fields}
     assert set(listed) == wanted
     assert len(listed) == len(wanted)
 
@@ -66,7 +66,7 @@ def test_no_text_is_kept_for_a_field_that_is_gone_or_speaks_for_itself() -> None
 
 
 def test_a_field_without_a_meaning_is_refused() -> None:
-    class Mute(generate.ServiceSettings):
+    class Mute(ServiceSettings):
         wordless: int = 3
 
     with pytest.raises(LookupError, match="say under `wordless`"):

@@ -1,4 +1,4 @@
-"""Rules ask only for what processes export, and every alert leads somewhere. Where promtool is, it has the last word."""
+"""Rules ask only for what processes export, and every alert leads somewhere. promtool, if there, has the last word."""
 
 import re
 import shutil
@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from deploy.generate import ROOT
 from tests.unit.deploy import promql
-from tests.unit.deploy.files import DEPLOY, ROOT, Tree, read_yaml
+from tests.unit.deploy.files import DEPLOY, Tree, read_yaml
 
 PROMETHEUS = DEPLOY / "prometheus"
 RUNBOOK = ROOT / "docs" / "how-to" / "operations.md"

@@ -34,8 +34,9 @@ def test_sums_and_products_are_exact_whatever_the_thread_thinks(numbers: list[De
 
 @given(AMOUNTS, AMOUNTS.filter(bool))
 def test_a_quotient_is_rounded_once_half_even(numerator: Decimal, denominator: Decimal) -> None:
-    exact = Fraction(numerator) / Fraction(denominator)
-    assert divided(numerator, denominator, 10) == Decimal(round(exact * 10**10)).scaleb(-10)
+    told = divided(numerator, denominator, 10)
+    assert told is not None
+    assert Fraction(told) == Fraction(round(Fraction(numerator) / Fraction(denominator) * 10**10), 10**10)
 
 
 def test_half_goes_to_even() -> None:
@@ -49,7 +50,7 @@ def test_nothing_is_divided_by_zero() -> None:
 
 def test_a_part_adds_and_takes_away() -> None:
     part = Part("revenue", TRADE, (Term(1, "ordered", Measure.VALUE), Term(-1, "returned", Measure.VALUE)))
-    facts = {("ordered", "value"): Decimal("10.10"), ("returned", "value"): Decimal("0.20"), ("other", "value"): 99}
+    facts = {("ordered", "value"): Decimal("10.10"), ("returned", "value"): Decimal("0.20")}
     assert part_sum(part, facts, View.BASE) == Decimal("9.90")
     assert part_sum(part, {}, View.BASE) == 0
 

@@ -1,4 +1,5 @@
 from datetime import date, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -90,7 +91,7 @@ def test_what_is_compared_lies_before_and_follows_one_another(
         assert other.start <= other.last < span.last
         assert calendar.start_of(other.start, grain) == calendar.start_of(other.last, grain)
     keys = sorted({other.key for other in others})
-    assert all(before[1] < after[0] for before, after in zip(keys, keys[1:], strict=False))
+    assert all(before[1] < after[0] for before, after in pairwise(keys))
 
 
 def test_all_history_has_nothing_before_it() -> None:

@@ -107,6 +107,13 @@ def test_the_cost_is_that_of_the_documents_day(goods: References) -> None:
         assert found.cost == cost
 
 
+def test_what_moves_no_goods_has_no_cost(goods: References) -> None:
+    for free in ({"net": usd("9")}, line("9", quantity="0"), {"net": usd("9"), "quantity": "3"}):
+        found = measures(posted("order", order(lines={"1": free}), references=goods), "ordered")
+        assert found is not None
+        assert [found.value, found.cost, found.uncosted] == [9, 0, int(free.get("quantity") == "3")]
+
+
 def test_what_has_no_value_no_cost_or_no_rate_is_counted(goods: References) -> None:
     unvalued = posted("order", order(lines={"1": line(None), "2": line("5", product_id="nut")}), references=goods)
     assert measures(unvalued, "ordered", product="bolt") == TradeMeasures(
@@ -119,7 +126,7 @@ def test_what_has_no_value_no_cost_or_no_rate_is_counted(goods: References) -> N
     assert whole is not None
     assert [whole.documents, whole.value, whole.unvalued] == [1, 5, 1]
     foreign = measures(posted("order", order(lines={"1": {"net": {"amount": "9", "currency": "EUR"}}})), "ordered")
-    assert foreign == TradeMeasures(0, Decimal(0), Decimal(0), Decimal(0), Decimal(9), Decimal(0), 0, 1, 1, 1)
+    assert foreign == TradeMeasures(0, Decimal(0), Decimal(0), Decimal(0), Decimal(9), Decimal(0), 0, 1, 1, 0)
 
 
 @pytest.mark.parametrize(

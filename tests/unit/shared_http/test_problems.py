@@ -4,7 +4,7 @@ import pytest
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.requests import Request
 
-from shared.http.problems import STATUS, TooManyRequestsError, _fault, _pointer, _validation, problem, status_of
+from shared.http.problems import STATUS, TooManyRequestsError, _pointer, _validation, fault_body, problem, status_of
 from shared.kernel import errors
 from shared.kernel.errors import Fault, QuintantError
 
@@ -71,5 +71,5 @@ def test_a_problem_names_the_request() -> None:
 
 
 def test_fault_places() -> None:
-    assert _fault(Fault("/lines/1", "x")) == {"pointer": "/lines/1", "reason": "x"}
-    assert _fault(Fault("row 7, column amount", "x")) == {"parameter": "row 7, column amount", "reason": "x"}
+    assert fault_body(Fault("/lines/1", "x")) == {"pointer": "/lines/1", "reason": "x"}
+    assert fault_body(Fault("row 7, column amount", "x")) == {"parameter": "row 7, column amount", "reason": "x"}

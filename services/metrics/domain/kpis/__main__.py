@@ -1,4 +1,4 @@
-"""`python -m services.metrics.domain.kpis` writes docs/reference/kpis.md; with `--check` it only says if it is stale."""
+"""`python -m services.metrics.domain.kpis` writes docs/reference/kpis.md; with `--check` it says if that is stale."""
 
 import argparse
 import sys

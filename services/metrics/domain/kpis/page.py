@@ -14,8 +14,8 @@ rounded once, half-even, to the digits given. Nothing is averaged twice. `GET /v
 grain (`day`, `week`, `month`, `quarter`, `fiscal-year`) and slice, as known on any day (`known_at`), compared with the
 period before or a year ago (`compare`), as JSON or CSV; `GET /v1/kpis/{slug}/lineage` opens it into postings, entities
 and events. Related parties are left out unless `related=include` or `related=only` is said. Money is told in base
-currency at the rate of each day, at constant rates (`currency-view=constant`), or as the source said it, one currency at
-a time (`currency-view=original`).
+currency at the rate of each day, at constant rates (`currency-view=constant`), or as the source said it, one currency
+at a time (`currency-view=original`).
 """
 
 
