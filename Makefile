@@ -27,7 +27,7 @@ check: $(VENV)/installed-dev  ## Format, lint, types, imports, unit and contract
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q tests/unit tests/contract
+	$(BIN)/python -m pytest -q -n 2 --hypothesis-profile=quick tests/unit tests/contract
 
 test: $(VENV)/installed-dev  ## Everything, against a real PostgreSQL and a real Kafka that the tests start.
 	$(BIN)/python -m pytest

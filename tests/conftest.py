@@ -15,12 +15,15 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import msgspec
 import pytest
+from hypothesis import settings
 
 from quintant.stack import processes, services
 from quintant.stack.home import Home
 from quintant.stack.processes import ProcessId
 from tests.running import Running
 from tests.servers import Server, new_broker, new_cluster, new_postgres
+
+settings.register_profile("quick", max_examples=20)  # for `make check`; `make test` draws the usual hundred
 
 _PREFIX = "quintant-test-"
 _OWNER = "owner.json"

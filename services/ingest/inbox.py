@@ -150,8 +150,8 @@ class Inbox:
         """Insert what is new; the sequence number of each, in the order of the candidates."""
         candidates = [row.candidate for row in rows]
         inserted = await writer.rows(
-            """INSERT INTO event (source, event_id, revision, entity, subject, occurred_at, sequence, cause, traceparent,
-                                  known_on, reconstructed, content, public, personal, raw_id, raw_part,
+            """INSERT INTO event (source, event_id, revision, entity, subject, occurred_at, sequence, cause,
+                                  traceparent, known_on, reconstructed, content, public, personal, raw_id, raw_part,
                                   accepted_at, recorded_on)
                SELECT source, event_id, revision, entity, subject, occurred_at, sequence, cause, traceparent,
                       known_on, reconstructed, content, public, personal, raw_id, raw_part, $17, $18
@@ -334,7 +334,8 @@ async def _count(
            FROM unnest($1::text[], $3::timestamptz[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bool[])
              AS c (source, occurred, accepted, duplicate, rejected, live)
            ON CONFLICT (source) DO UPDATE
-           SET last_accepted_at = CASE WHEN excluded.accepted > 0 THEN excluded.last_accepted_at ELSE s.last_accepted_at END,
+           SET last_accepted_at = CASE WHEN excluded.accepted > 0 THEN excluded.last_accepted_at
+                                       ELSE s.last_accepted_at END,
                last_occurred_at = GREATEST(s.last_occurred_at, excluded.last_occurred_at),
                accepted = s.accepted + excluded.accepted, duplicate = s.duplicate + excluded.duplicate,
                rejected = s.rejected + excluded.rejected, live_since = coalesce(s.live_since, excluded.live_since)""",

@@ -30,7 +30,6 @@ from shared.runtime.health import health_port
 from shared.runtime.shutdown import Shutdown
 from shared.runtime.worker import supervise
 from shared.storage.database import Database, open_database
-from shared.storage.migrate import migrate
 from shared.telemetry.metrics import Metrics
 
 VERSION = "0.1.0"
@@ -39,6 +38,8 @@ SCHEMA = "ingest"
 
 async def run_migrate(settings: Settings, _shutdown: Shutdown) -> None:
     """Bring the schema to its newest revision."""
+    from shared.storage.migrate import migrate  # Alembic's 26 MB are for this role alone
+
     await migrate(
         settings.database_url.get_secret_value(),
         role="quintant_ingest",

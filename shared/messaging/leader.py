@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, suppress
 
 import asyncpg
 
+from shared.kernel.errors import UnavailableError
 from shared.storage.database import Database
 
 _TRY = "SELECT pg_try_advisory_lock(hashtextextended($1 || current_schema(), 0))"
@@ -23,15 +24,29 @@ async def leadership(database: Database, name: str, *, every: float = 0.5) -> As
     async with database.session() as connection:
         while not await connection.fetchval(_TRY, name):  # noqa: ASYNC110 - the event is a lock given up elsewhere
             await asyncio.sleep(every)
-        async with asyncio.timeout(None) as held:
+        async with _while_connected(connection, name):
+            yield
+        await connection.execute(_UNLOCK, name)
 
-            def lost(_connection: object) -> None:
-                held.reschedule(0)
 
+@asynccontextmanager
+async def _while_connected(connection: asyncpg.Connection, name: str) -> AsyncIterator[None]:
+    """Cancel the block when the connection is lost: nothing else would tell a leader that asks nothing of it."""
+    held = asyncio.timeout(None)
+
+    def lost(_connection: object) -> None:
+        with suppress(RuntimeError):  # the block was just left
+            held.reschedule(0)
+
+    try:
+        async with held:
             connection.add_termination_listener(lost)
             try:
                 yield
             finally:
                 with suppress(asyncpg.InterfaceError):  # it went back to the pool when it was lost
                     connection.remove_termination_listener(lost)
-        await connection.execute(_UNLOCK, name)
+    except TimeoutError:
+        if held.expired():
+            raise UnavailableError(f"the lock {name!r} was lost with its connection") from None
+        raise

@@ -21,7 +21,6 @@ from shared.runtime.settings import ServiceSettings
 from shared.runtime.shutdown import Shutdown
 from shared.runtime.worker import Job, supervise
 from shared.storage.database import Database, open_database
-from shared.storage.migrate import migrate
 from shared.storage.schema import check_schema, role_of, schemas_of
 from shared.telemetry.metrics import Metrics
 
@@ -33,6 +32,8 @@ API_CONNECTIONS = 8
 
 async def migrate_service(settings: ServiceSettings, scripts: Path) -> None:
     """Bring the service's schemas to their newest revision."""
+    from shared.storage.migrate import migrate  # Alembic's 26 MB are for this role alone
+
     schema, permanent = schemas_of(settings.service, settings.generation)
     await migrate(
         settings.database_url.get_secret_value(),

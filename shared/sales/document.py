@@ -23,15 +23,17 @@ class Line:
 
 
 def line(said: Mapping[str, Value]) -> Line:
-    """Read a line. A net amount that was said wins over quantity × unit price − discount."""
-    quantity = decimal(said.get("quantity")) or Decimal(0)
+    """Read a line. A net amount that was said wins over quantity × unit price − discount; a price without a quantity
+    is worth nothing that is known."""
+    quantity = decimal(said.get("quantity"))
     net = money(said.get("net"))
     price = money(said.get("unit_price"))
-    if net is None and price is not None:
+    if net is None and price is not None and quantity is not None:
         discount = money(said.get("discount"))
         gross = price.times(quantity)
         net = gross if discount is None else _less(gross, discount)
-    return Line(_text(said.get("product_id")), quantity, _text(said.get("unit")), net, money(said.get("tax")))
+    product, unit = _text(said.get("product_id")), _text(said.get("unit"))
+    return Line(product, quantity or Decimal(0), unit, net, money(said.get("tax")))
 
 
 def _less(gross: Money, discount: Money) -> Money | None:

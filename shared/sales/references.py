@@ -200,4 +200,6 @@ class View:
 
 
 def _earlier(one: date | None, other: date | None) -> date | None:
-    return min((d for d in (one, other) if d is not None), default=None)
+    if one is None:
+        return other
+    return one if other is None or one <= other else other

@@ -82,7 +82,7 @@ def unpack_journal(packed: bytes) -> Journal:
 
 
 def pack_posted(cells: Cells, asked: Iterable[Key]) -> bytes:
-    """What an entity has posted and the reference keys that it asked for, in a canonical order."""
+    """What an entity has posted and the reference keys that it asked for."""
     rows = [
         _Posted(
             cell.ledger,

@@ -47,13 +47,12 @@ def _deal(draw: Random, event_id: str, deal: str) -> Event:
 
 
 def _reference(draw: Random, event_id: str) -> Event:
-    kind, key, said = draw.choice(
-        [
-            ("member", draw.choice(["ann", "bo", "cy"]), {"unit_id": draw.choice(["north", "south", None])}),
-            ("exchange-rate", "spot:USD/EUR", {"rate": draw.choice(["0.9", "0.8", "0.85"])}),
-            ("product", "lamp", {"price": _money(draw)}),
-        ]
-    )
+    choices: list[tuple[str, str, Mapping[str, Value]]] = [
+        ("member", draw.choice(["ann", "bo", "cy"]), {"unit_id": draw.choice(["north", "south", None])}),
+        ("exchange-rate", "spot:USD/EUR", {"rate": draw.choice(["0.9", "0.8", "0.85"])}),
+        ("product", "lamp", {"price": _money(draw)}),
+    ]
+    kind, key, said = draw.choice(choices)
     return Event(kind, key, event_id, _instant(draw), _day(draw), said, since=draw.choice([None, _day(draw)]))
 
 

@@ -25,6 +25,7 @@ from shared.storage.database import Database, Reader, Writer, open_database
 from shared.storage.outbox import Message
 from shared.storage.tables import fold_tables, ledger_table, stream_tables
 from shared.telemetry.metrics import Metrics
+from tests.integration.core.waiting import until
 from tests.unit.sales import mini
 from tests.unit.sales.oracle import Totals
 
@@ -133,12 +134,14 @@ class Running:
 
     async def until(self, condition: Callable[[], Awaitable[bool]], seconds: float = 25) -> None:
         """Wait for a condition; a loop that dies meanwhile fails the test."""
-        async with asyncio.timeout(seconds):
-            while not await condition():
-                if self.task.done():
-                    self.task.result()
-                    raise AssertionError("the loop ended")
-                await asyncio.sleep(0.02)
+
+        async def holds() -> bool:
+            if self.task.done():
+                self.task.result()
+                raise AssertionError("the loop ended")
+            return await condition()
+
+        await until(holds, seconds)
 
     async def applied(self, numbers: Mapping[int, int], seconds: float = 25) -> None:
         """Wait until these numbers are applied."""
@@ -171,6 +174,12 @@ async def running(settings: Settings, database: Database, lanes: Opener | None =
         await asyncio.wait([task])
         if not task.cancelled():
             task.result()
+
+
+async def empty(database: Database) -> None:
+    """Forget everything, as a service that was restored from nothing."""
+    async with database.write() as writer:
+        await writer.execute("TRUNCATE position, progress, outbox, entity, reference, reference_use, mini, mini_deal")
 
 
 async def positions(database: Database) -> dict[int, int]:

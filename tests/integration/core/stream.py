@@ -10,6 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 
 from shared.contracts.records import EpochRecord, StreamRecord
 from shared.messaging.producer import Outgoing, Producer, open_producer
+from tests.integration.core.waiting import until
 
 Told = StreamRecord | EpochRecord | Outgoing
 
@@ -38,14 +39,15 @@ class Stream:
             await admin.delete_records({TopicPartition(self.topic, partition): RecordsToDelete(before_offset=before)})
 
     async def recreate(self) -> None:
-        """Delete the topic, wait until it is gone, and create it empty."""
+        """Delete the topic, and create it empty as soon as it is gone."""
         async with _admin(self.bootstrap_servers) as admin:
             await admin.delete_topics([self.topic])
-            async with asyncio.timeout(20):
-                while self.topic in await admin.list_topics():
-                    await asyncio.sleep(0.05)
-                while (await admin.create_topics([NewTopic(self.topic, self.partitions, 1)])).topic_errors[0][1] != 0:
-                    await asyncio.sleep(0.05)
+
+            async def created() -> bool:
+                answer = await admin.create_topics([NewTopic(self.topic, self.partitions, 1)])
+                return bool(answer.topic_errors[0][1] == 0)
+
+            await until(created)
 
 
 def _outgoing(one: Told) -> Outgoing:
@@ -64,9 +66,12 @@ async def create(bootstrap_servers: str, topic: str, partitions: int) -> None:
     """Create a topic and wait until it can be written."""
     async with _admin(bootstrap_servers) as admin:
         await admin.create_topics([NewTopic(topic, partitions, 1)])
-        async with asyncio.timeout(20):
-            while not all(p["leader"] >= 0 for t in await admin.describe_topics([topic]) for p in t["partitions"] or [{"leader": -1}]):
-                await asyncio.sleep(0.05)
+
+        async def led() -> bool:
+            [described] = await admin.describe_topics([topic])
+            return bool(described["partitions"]) and all(one["leader"] >= 0 for one in described["partitions"])
+
+        await until(led)
 
 
 async def read_all(bootstrap_servers: str, topic: str, *, partition: int = 0) -> list[ConsumerRecord]:

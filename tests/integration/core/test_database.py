@@ -1,7 +1,7 @@
 """Transactions and locks when connections die or work is cancelled in their middle."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 
 import asyncpg
@@ -13,6 +13,7 @@ from shared.storage.database import Database, Deadlines, open_database
 from tests.integration.core.company import Numbered, deal
 from tests.integration.core.lanes import Interrupting, apply, apply_once, opener
 from tests.integration.core.service import ROLE, cells
+from tests.integration.core.waiting import until
 from tests.unit.sales import worker
 
 MINE = "core database test"
@@ -39,16 +40,31 @@ async def mine(database_url: str, database: Database) -> AsyncIterator[Database]
 
 async def terminate(operator: asyncpg.Connection) -> int:
     """End the connections of the service; how many there were."""
-    return len(await operator.fetch("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1", MINE))
+    return len(
+        await operator.fetch("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1", MINE)
+    )
 
 
-async def sleeping(operator: asyncpg.Connection) -> None:
-    """Wait until one of them is in the middle of a statement."""
-    async with asyncio.timeout(10):
-        while not await operator.fetchval(
-            "SELECT 1 FROM pg_stat_activity WHERE application_name = $1 AND wait_event = 'PgSleep'", MINE
-        ):
-            await asyncio.sleep(0.01)
+async def seen(operator: asyncpg.Connection, shows: Callable[[asyncpg.Record], bool], connections: int = 1) -> None:
+    """Wait until so many connections of the service show it."""
+
+    async def shown() -> bool:
+        rows = await operator.fetch("SELECT * FROM pg_stat_activity WHERE application_name = $1", MINE)
+        return sum(map(shows, rows)) >= connections
+
+    await until(shown, 10)
+
+
+def sleeps(row: asyncpg.Record) -> bool:
+    return bool(row["wait_event"] == "PgSleep")
+
+
+def idles_in_a_transaction(row: asyncpg.Record) -> bool:
+    return bool(row["state"] == "idle in transaction")
+
+
+def asks_for_the_lock(row: asyncpg.Record) -> bool:
+    return "pg_try_advisory_lock" in row["query"]
 
 
 async def sleep_in_a_transaction(database: Database) -> None:
@@ -62,7 +78,7 @@ async def test_work_that_is_cancelled_in_a_transaction_leaves_nothing_and_gives_
 ) -> None:
     for _ in range(5):
         task = asyncio.create_task(sleep_in_a_transaction(mine))
-        await sleeping(operator)
+        await seen(operator, sleeps)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -74,7 +90,7 @@ async def test_a_connection_that_is_ended_in_a_transaction_is_unavailable_and_th
     mine: Database, operator: asyncpg.Connection
 ) -> None:
     task = asyncio.create_task(sleep_in_a_transaction(mine))
-    await sleeping(operator)
+    await seen(operator, sleeps)
     assert await terminate(operator) == 1
     with pytest.raises(UnavailableError):
         await task
@@ -96,15 +112,11 @@ async def test_a_cancellation_is_not_lost_when_the_connection_dies_at_the_same_m
 
     gone = asyncio.Event()
     task = asyncio.create_task(outlast())
-    async with asyncio.timeout(10):
-        while not await operator.fetchval(
-            "SELECT 1 FROM pg_stat_activity WHERE application_name = $1 AND state = 'idle in transaction'", MINE
-        ):
-            await asyncio.sleep(0.01)
-        await terminate(operator)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
+    await seen(operator, idles_in_a_transaction)
+    await terminate(operator)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(task, 10)
 
 
 async def test_a_mistake_of_ours_is_no_outage(mine: Database) -> None:
@@ -149,10 +161,12 @@ async def lead(database: Database, leading: asyncio.Event) -> None:
         await asyncio.Event().wait()
 
 
-async def test_there_is_one_leader_and_the_next_when_it_goes(mine: Database) -> None:
+async def test_there_is_one_leader_and_the_next_when_it_goes(mine: Database, operator: asyncpg.Connection) -> None:
     first, second = asyncio.Event(), asyncio.Event()
-    one, two = asyncio.create_task(lead(mine, first)), asyncio.create_task(lead(mine, second))
+    one = asyncio.create_task(lead(mine, first))
     await asyncio.wait_for(first.wait(), 10)
+    two = asyncio.create_task(lead(mine, second))
+    await seen(operator, asks_for_the_lock, connections=2)
     assert not second.is_set()
     one.cancel()
     await asyncio.wait_for(second.wait(), 10)
@@ -167,7 +181,7 @@ async def test_a_leader_that_loses_its_lock_stops_leading(mine: Database, operat
     task = asyncio.create_task(lead(mine, leading))
     await asyncio.wait_for(leading.wait(), 10)
     assert await terminate(operator) >= 1
-    with pytest.raises(UnavailableError):
+    with pytest.raises(UnavailableError, match="the lock 'core test' was lost"):
         await asyncio.wait_for(task, 10)
     again = asyncio.Event()
     task = asyncio.create_task(lead(mine, again))

@@ -86,9 +86,7 @@ async def test_a_rebuilt_service_reads_both_epochs(settings: Settings, database:
     assert await cells(database) == worker.told(story)
 
 
-async def test_a_late_write_of_the_old_epoch_is_ignored(
-    settings: Settings, database: Database, stream: Stream
-) -> None:
+async def test_a_late_write_of_the_old_epoch_is_ignored(settings: Settings, database: Database, stream: Stream) -> None:
     """A relay that did not know yet had a batch in flight."""
     story = told(16, events=20, deals=5)
     lost = numbered(told(17, events=3, deals=3), after=10)

@@ -8,7 +8,7 @@ from shared.contracts.records import StreamRecord
 from shared.storage.database import Database
 from tests.integration.core.company import EVENINGS, Numbered, deal, told
 from tests.integration.core.conftest import PARTITIONS, NewStream
-from tests.integration.core.service import Settings, cells, counters, positions, running, totals
+from tests.integration.core.service import Settings, cells, counters, empty, positions, running, totals
 from tests.integration.core.stream import Stream
 from tests.unit.sales import oracle, worker
 
@@ -106,9 +106,7 @@ async def test_an_offset_hint_beyond_the_position_is_only_a_hint(
     await stream.send(0, records)
     async with running(settings, database) as service:
         await service.applied({0: 30})
-    async with database.write() as writer:
-        for table in ("position", "entity", "reference", "reference_use", "mini", "mini_deal"):
-            await writer.execute(f"DELETE FROM {table}")
+    await empty(database)
     async with running(settings, database) as service:
         await service.applied({0: 30})
     assert await cells(database) == worker.told(story)

@@ -17,6 +17,7 @@ from shared.telemetry.metrics import Metrics
 from tests.integration.core.lanes import Interrupting
 from tests.integration.core.service import Settings
 from tests.integration.core.stream import read_all
+from tests.integration.core.waiting import until
 
 
 async def say(database: Database, messages: Sequence[Message]) -> None:
@@ -41,12 +42,11 @@ async def relaying(
 
 
 async def until_told(database: Database) -> None:
-    async with asyncio.timeout(20):
-        while True:
-            async with database.read() as reader:
-                if not await count_messages(reader):
-                    return
-            await asyncio.sleep(0.02)
+    async def told() -> bool:
+        async with database.read() as reader:
+            return await count_messages(reader) == 0
+
+    await until(told)
 
 
 async def published(settings: Settings, slug: str, run: str) -> list[ConsumerRecord]:
@@ -89,10 +89,14 @@ async def test_what_was_sent_but_not_forgotten_is_sent_again(settings: Settings,
 
 
 async def test_what_is_rolled_back_is_never_told(settings: Settings, database: Database) -> None:
-    with pytest.raises(UnavailableError):
+
+    async def fail() -> None:
         async with database.write() as writer:
             await append_messages(writer, [fact(1, "never")])
             raise TimeoutError
+
+    with pytest.raises(UnavailableError):
+        await fail()
     async with database.write() as writer:
         await append_messages(writer, [])
     async with relaying(settings, database):

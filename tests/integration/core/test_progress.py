@@ -22,6 +22,7 @@ from tests.integration.core.company import START, Numbered, told
 from tests.integration.core.conftest import PARTITIONS, NewStream
 from tests.integration.core.service import Settings, running
 from tests.integration.core.stream import Stream
+from tests.integration.core.waiting import until
 
 CLOCK = SystemClock()
 
@@ -136,9 +137,10 @@ async def tell(stream: Stream, second: int, heads: dict[int, int], *, generation
 
 
 async def until_complete(database: Database, expected: Completeness) -> None:
-    async with asyncio.timeout(20):
-        while await complete(database) != expected:
-            await asyncio.sleep(0.02)
+    async def told() -> bool:
+        return await complete(database) == expected
+
+    await until(told)
 
 
 async def test_a_follower_tells_what_ingest_tells(
@@ -169,9 +171,7 @@ async def test_whoever_waits_is_answered_when_the_events_are_applied(
     token = Token.of(1, inbox.heads.items())
     with pytest.raises(BehindError, match="20 of the awaited"):
         await wait_until_applied(database, token, generation=1, deadline_seconds=0.05, clock=CLOCK)
-    waiting = asyncio.create_task(
-        wait_until_applied(database, token, generation=1, deadline_seconds=20, clock=CLOCK)
-    )
+    waiting = asyncio.create_task(wait_until_applied(database, token, generation=1, deadline_seconds=20, clock=CLOCK))
     async with running(settings, database):
         await stream.send_all(fresh)
         await waiting
@@ -184,6 +184,6 @@ async def test_a_token_of_another_generation_is_refused_and_one_of_no_partition_
     with pytest.raises(InvalidInputError, match="another generation"):
         await wait_until_applied(database, Token.of(2, [(0, 1)]), generation=1, deadline_seconds=1, clock=CLOCK)
     for partition in (7, 2**40):
+        token = Token.of(1, [(partition, 1)])
         with pytest.raises(BehindError):
-            token = Token.of(1, [(partition, 1)])
             await wait_until_applied(database, token, generation=1, deadline_seconds=0.02, clock=CLOCK)

@@ -1,4 +1,4 @@
-"""A reference event folds many entities again, in many transactions: broken off anywhere, seen by no reader half done."""
+"""A reference event folds many entities again, in many transactions: broken off anywhere, never seen half done."""
 
 import asyncio
 from collections.abc import Sequence
@@ -17,9 +17,10 @@ from shared.storage.folds import load_touched
 from shared.storage.position import Applied, Position, Refold, advance, take_position
 from tests.integration.core.company import ALWAYS, START, Numbered, deal, moved, told
 from tests.integration.core.lanes import Interrupting, apply, apply_once, opener
-from tests.integration.core.service import HANDLER, cells, counters, read_totals, totals
+from tests.integration.core.service import HANDLER, cells, counters, empty, read_totals, totals
 from tests.unit.sales import oracle, worker
 from tests.unit.sales.events import Event
+from tests.unit.sales.oracle import Totals
 
 DEALS = 20
 CHUNK = 3
@@ -59,12 +60,6 @@ async def test_broken_off_at_every_turn_the_totals_are_equal(point: str, databas
         assert (await counters(database))["applied"] == len(STORY)
 
 
-async def empty(database: Database) -> None:
-    async with database.write() as writer:
-        for table in ("position", "entity", "reference", "reference_use", "mini", "mini_deal", "outbox"):
-            await writer.execute(f"DELETE FROM {table}")
-
-
 async def test_no_reader_ever_sees_half_a_refold(database: Database) -> None:
     """Broken off after each turn, the numbers are those from before the reference event, until all have moved."""
     stream = records()
@@ -72,7 +67,7 @@ async def test_no_reader_ever_sees_half_a_refold(database: Database) -> None:
     after = oracle.totals(STORY, *ALWAYS)
     assert before != after
     await apply(opener(database), stream[:-1])
-    seen = []
+    seen: list[Totals] = []
     turns = 1
     while not seen or seen[-1] == before:
         lanes = opener(database, Interrupting(at="refold.turn_committed", time=turns), chunk=CHUNK)

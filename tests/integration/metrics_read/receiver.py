@@ -25,6 +25,8 @@ class Receiver:
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     received: list[Received] = field(default_factory=list)
+    called: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set by the first request."""
 
     @property
     def url(self) -> str:
@@ -42,6 +44,7 @@ class Receiver:
         writer.write(answer.encode())
         await writer.drain()
         writer.close()
+        self.called.set()
 
 
 @asynccontextmanager

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from services.metrics.alert_job import AlertJob
 from services.metrics.alerting import Evaluator
 from services.metrics.gauges import GAUGED, Gauges
 from shared.contracts.records import Fact
+from shared.kernel.journal import Journal
 from shared.sales.references import Key
 from shared.storage.database import Database
 from shared.storage.outbox import read_messages
@@ -297,3 +298,30 @@ async def test_a_value_is_kept_to_the_last_digit(watch: Watch) -> None:
     (episode,) = (await watch.caller.get("/v1/alerts"))["items"]
     assert episode["rule"]["clear"] == "50.000000000000000001"
     assert Decimal(episode["steps"][0]["value"]) == 50
+
+
+async def test_a_statistic_of_a_duration_is_watched(watch: Watch) -> None:
+    deals: dict[Key, Journal] = {
+        Key("deal", f"d{days}"): (
+            said("1", TODAY, {"stage": "won", "created_on": (TODAY - timedelta(days=days)).isoformat()}),
+        )
+        for days in (1, 2, 30)
+    }
+    await fold_all(watch.database, deals, {}, at=watch.clock.now(), partitions=1)
+    watch.applied = 3
+    await watch.say_complete(3)
+    slow = {**RULE, "kpi": "sales-cycle-won", "comparison": "above", "fire": "20", "clear": "20", "for": "PT0S"}
+    await watch.caller.post("/v1/alert-rules", {**slow, "statistic": "median"}, expect=201)
+    assert await watch.evaluator.tick() == 0
+    await watch.caller.post("/v1/alert-rules", {**slow, "statistic": "p90"}, expect=201)
+    assert await watch.evaluator.tick() == 2
+
+
+async def test_a_rule_that_cannot_be_read_any_more_says_so_and_harms_no_other(watch: Watch) -> None:
+    await watch.receive(50)
+    await watch.caller.post("/v1/alert-rules", {**RULE, "for": "PT0S"}, expect=201)
+    rule = await watch.caller.post("/v1/alert-rules", {**RULE, "title": "old"}, expect=201)
+    async with watch.database.write() as writer:
+        await writer.execute('UPDATE alert_rule SET rule = rule || \'{"kpi": "given-up"}\' WHERE id = $1', rule["id"])
+    assert await watch.evaluator.tick() == 2
+    assert len((await watch.caller.get("/v1/alert-rules"))["items"]) == 2

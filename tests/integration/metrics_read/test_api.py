@@ -193,6 +193,22 @@ async def test_rows_are_set_beside_another_period(company: Caller) -> None:
     ]
 
 
+async def test_what_has_no_value_has_no_change(company: Caller) -> None:
+    answer = await company.get(
+        "/v1/kpis/gross-profit-rate", from_="2025-02-01", to="2025-02-28", compare="previous-year"
+    )
+    (row,) = answer["rows"]
+    assert (row["value"], row["change"], row["change_ratio"]) == (None, None, None)
+    assert (row["numerator"], row["denominator"]) == (money("0.00"), money("0.00"))
+
+
+async def test_an_open_range_after_everything_has_no_rows(company: Caller) -> None:
+    assert (await company.get("/v1/kpis/revenue", from_="2030-01-01", grain="month"))["rows"] == []
+    assert (await company.get("/v1/kpis/revenue", to="2001-01-01", grain="month"))["rows"] == []
+    last = await company.get("/v1/kpis/revenue", to="2026-02-15", grain="month")
+    assert [row["period"]["end"] for row in last["rows"]] == ["2026-01-31", "2026-02-15"]
+
+
 async def test_as_known_on_a_past_day(company: Caller) -> None:
     assert await company.value("order-count", known_at="2026-11-20") == 3
     answer = await company.get("/v1/kpis/order-count", known_at="2026-11-20")

@@ -1,26 +1,33 @@
 """Alerts leave the house: signed webhooks and Alertmanager, against a real HTTP server on the loopback."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from services.metrics.alert_desk import Desk, receiver_of
+from services.metrics.alert_job import AlertJob
 from services.metrics.alert_store import load_rule
+from services.metrics.alerting import Evaluator
 from services.metrics.alertmanager import TOLD_AFTER_END, AlertmanagerSender
 from services.metrics.domain.alerts import Comparison, Rule, State, StoredRule
 from services.metrics.domain.alerts import Receiver as Channel
+from services.metrics.gauges import Gauges
 from services.metrics.webhooks import PAUSES, Webhook, WebhookSender
 from shared.http.client import Deliverer
 from shared.http.standard_webhooks import secret_bytes, verify
 from shared.kernel.errors import UnauthenticatedError
+from shared.sales.references import Key
 from shared.storage.database import Database
+from shared.storage.progress import Mark, save_mark
 from shared.telemetry.metrics import Metrics
 from tests.integration.metrics_read.app import HandClock, questions_on
-from tests.integration.metrics_read.books import open_books
+from tests.integration.metrics_read.books import fold_all, open_books, said
 from tests.integration.metrics_read.receiver import Receiver, receiving
 
 OLD, NEW = (secret_bytes("whsec_" + text) for text in ("b2xkIHNlY3JldCBvZiB0ZXN0cw==", "bmV3IHNlY3JldCBvZiB0ZXN0cw=="))
@@ -81,7 +88,8 @@ async def outside(database_url: str) -> AsyncIterator[Outside]:
     ):
         async with database.write() as writer:
             await writer.execute(
-                "TRUNCATE alert_rule, alert_transition, webhook_delivery, webhook_attempt, webhook_gone, outbox"
+                """TRUNCATE alert_rule, alert_transition, webhook_delivery, webhook_attempt, webhook_gone, outbox,
+                   position"""
             )
         desk = Desk(questions_on(database, clock), receiver_of(f"{receiver.url}/hook?token=hidden"))
         yield Outside(database, clock, Metrics(), deliverer, receiver, other, desk)
@@ -253,3 +261,31 @@ async def test_a_rule_goes_only_where_it_should(outside: Outside) -> None:
 
 def _fields(rule: Rule) -> dict[str, Any]:
     return {name: getattr(rule, name) for name in rule.__slots__}
+
+
+async def test_from_a_number_to_a_call(outside: Outside) -> None:
+    """Everything that watches runs as it does in a worker, on a real clock, until both receivers were called."""
+    rule = Rule(
+        **{**_fields(RULE), "where": {}, "comparison": Comparison.ABOVE, "fire": Decimal(0), "clear": Decimal(0)}
+    )
+    await outside.make(rule)
+    day = date(2026, 11, 20)
+    money = {"amount": "5", "currency": "USD"}
+    paid = said("1", day, {"amount": money, "received_on": day.isoformat(), "kind": "receipt"})
+    await fold_all(outside.database, {Key("payment", "p1"): (paid,)}, {}, at=outside.clock.now(), partitions=1)
+    async with outside.database.write() as writer:
+        await save_mark(writer, Mark(1, outside.clock.now(), {0: 1}))
+    evaluator = Evaluator(outside.desk, outside.metrics, behind_limit=0, pause=0.01)
+    webhooks, alertmanagers = replace(outside.webhooks(), pause=0.01), outside.alertmanagers()
+    alertmanagers.pause = 0.01
+    alertmanagers.urls = [outside.other.url]
+    tasks = [evaluator.run, webhooks.run, alertmanagers.run, Gauges(outside.desk.questions, outside.metrics, 0.01).run]
+    job = asyncio.create_task(AlertJob(outside.database, tasks).run())
+    async with asyncio.timeout(20):
+        await outside.receiver.called.wait()
+        await outside.other.called.wait()
+    assert b'quintant_kpi_value{kpi="collections"} 5.0' in outside.metrics.render()
+    job.cancel()
+    await asyncio.gather(job, return_exceptions=True)
+    assert b"quintant_alert_episodes_firing" not in outside.metrics.render()
+    assert json.loads(outside.receiver.received[0].body)["data"]["value"] == "5"

@@ -55,3 +55,44 @@ async def test_a_cursor_stays_with_what_its_first_page_saw(database_url: str, tm
             d6 = next(item for item in fresh["items"] if item["entity"]["id"] == "d6")
             assert d6["contributions"]["value"]["amount"] == "1000.00"
             assert [event["id"] for event in d6["events"]] == ["1", "2"]
+
+
+async def test_each_factor_of_a_velocity_opens_into_its_postings(database_url: str, tmp_path: Path) -> None:
+    """One open deal past the first stage; two won in four and six days, one of them of unknown value; one lost."""
+    opened = {"stage": "qualification", "created_on": "2026-11-01"}
+    first = {"stage": "prospecting", "created_on": "2026-11-01"}
+    unknown = {"stage": "won", "created_on": "2026-11-14"}
+    valued = {"stage": "won", "created_on": "2026-11-16", "amount": {"amount": "70", "currency": "USD"}}
+    journals: dict[Key, Journal] = {
+        Key("deal", "opened"): (said("1", DAY, opened),),
+        Key("deal", "fresh"): (said("1", DAY, first),),
+        Key("deal", "unknown"): (said("1", DAY, unknown),),
+        Key("deal", "valued"): (said("1", DAY, valued),),
+        Key("deal", "lost"): (said("1", DAY, {"stage": "lost", "created_on": "2026-11-19"}),),
+        Key("deal", "before"): (said("1", date(2026, 10, 1), won("5000")),),
+    }
+    async with open_books(database_url) as database:
+        async with database.write() as writer:
+            await writer.execute("TRUNCATE deal_postings, entity, position")
+        await fold_all(database, journals, {}, at=AT)
+        async with calling(application(questions_on(database, HandClock()), tmp_path)) as caller:
+            asked: dict[str, Any] = {"to": DAY.isoformat(), "window": "P30D"}
+            page = await caller.get("/v1/kpis/sales-velocity/lineage", **asked)
+            (row,) = (await caller.get("/v1/kpis/sales-velocity", **asked))["rows"]
+            (cycle,) = (await caller.get("/v1/kpis/sales-cycle-won", from_="2026-11-01"))["rows"]
+            days = await caller.get("/v1/kpis/sales-cycle-won/lineage", from_="2026-11-01")
+    assert page["parts"] == {
+        "open-deals": 1, "won": 2, "won-value": {"amount": "70.00", "currency": "USD"}, "closed": 3,
+        "won-with-value": 1, "won-days": 10,
+    }  # fmt: skip
+    # 1 open x 2/3 x 70 a deal / 5 days
+    assert page["value"] == row["value"] == {"amount": "9.333333", "currency": "USD"}
+    assert row["unvalued"] == 1
+    assert row["won_value_per_day"] == {"amount": "2.333333", "currency": "USD"}
+    assert [item["entity"]["id"] for item in page["items"]] == ["lost", "opened", "unknown", "valued"]
+    assert page["items"][3]["contributions"] == {
+        "open-deals": 0, "won": 1, "won-value": {"amount": "70.00", "currency": "USD"}, "closed": 1,
+        "won-with-value": 1, "won-days": 4,
+    }  # fmt: skip
+    assert (cycle["value"], cycle["median"], cycle["p90"], cycle["n"]) == ("5", "5", 6, 2)
+    assert (days["value"], days["parts"]) == ("5", {"days": 10, "deals": 2})

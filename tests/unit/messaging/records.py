@@ -32,7 +32,7 @@ def raw(offset: int, told: StreamRecord | EpochRecord | None, *, number: bytes |
     if told is None:
         key, value, headers = b"k", b"{", [("q_number", number)] if number is not None else []
     else:
-        key, value, headers = told.encode()  # type: ignore[assignment]
+        key, value, headers = told.encode()
     return ConsumerRecord("t", 0, offset, 0, 0, key, value, None, len(key), len(value), tuple(headers))
 
 

@@ -13,6 +13,8 @@ from shared.messaging.sorting import Sorted, sort
 from shared.storage.position import Position
 from tests.unit.messaging.records import at, event, raw
 
+Told = StreamRecord | EpochRecord
+
 
 def fetch(*numbers: int) -> list[ConsumerRecord]:
     return [raw(offset, event(number)) for offset, number in enumerate(numbers)]
@@ -74,7 +76,7 @@ def test_a_header_without_a_value_is_poison_and_no_crash() -> None:
     assert (todo.records, todo.dead, len(todo.poison)) == ([], [], 1)
 
 
-def applied(position: Position, told: Sequence[StreamRecord | EpochRecord]) -> tuple[list[tuple[int, int]], Position]:
+def applied(position: Position, told: Sequence[Told]) -> tuple[list[tuple[int, int]], Position]:
     """What is applied of a stream, as (epoch, number), by a lane that trusts every epoch that begins."""
     rest: Sequence[ConsumerRecord] = [raw(offset, one) for offset, one in enumerate(told)]
     seen: list[tuple[int, int]] = []
@@ -89,12 +91,12 @@ def applied(position: Position, told: Sequence[StreamRecord | EpochRecord]) -> t
 
 
 def test_an_epoch_begins_after_what_the_one_before_left_valid() -> None:
-    told = [event(1), event(2), EpochRecord(epoch=2, last_valid=2), event(3, epoch=2)]
+    told: list[Told] = [event(1), event(2), EpochRecord(epoch=2, last_valid=2), event(3, epoch=2)]
     assert applied(at(0), told) == ([(1, 1), (1, 2), (2, 3)], at(3, epoch=2))
 
 
 def test_an_epoch_waits_for_what_it_left_valid() -> None:
-    told = [EpochRecord(epoch=2, last_valid=3), event(2), event(3), event(4, epoch=2)]
+    told: list[Told] = [EpochRecord(epoch=2, last_valid=3), event(2), event(3), event(4, epoch=2)]
     todo = sort([raw(offset, one) for offset, one in enumerate(told[:1])], at(1))
     assert (todo.epoch, todo.gap) == (None, True)
     assert applied(at(1), told) == ([(1, 2), (1, 3), (2, 4)], at(4, epoch=2))
@@ -109,7 +111,14 @@ def test_an_event_of_a_later_epoch_begins_it_without_a_record() -> None:
 
 
 def test_what_an_epoch_says_after_its_end_is_ignored() -> None:
-    told = [event(1), EpochRecord(epoch=2, last_valid=1), event(2), event(3), event(2, epoch=2), event(3, epoch=2)]
+    told: list[Told] = [
+        event(1),
+        EpochRecord(epoch=2, last_valid=1),
+        event(2),
+        event(3),
+        event(2, epoch=2),
+        event(3, epoch=2),
+    ]
     assert applied(at(0), told) == ([(1, 1), (2, 2), (2, 3)], at(3, epoch=2))
 
 
