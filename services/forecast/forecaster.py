@@ -16,7 +16,7 @@ from services.forecast.models import forecast_series
 from services.forecast.queries import series, vintages
 from services.forecast.wire import Explained
 from shared.kernel.clock import Clock
-from shared.kernel.errors import NotKnownError, UnavailableError
+from shared.kernel.errors import InvalidInputError, NotKnownError, UnavailableError
 from shared.kernel.money import plain
 from shared.kernel.period import Calendar, Grain
 from shared.messaging.deadlines import Backoff
@@ -87,7 +87,7 @@ class Forecaster:
             return None
         try:
             made = await asyncio.to_thread(self._model, history)
-        except NotKnownError as error:
+        except (NotKnownError, InvalidInputError) as error:
             _LOG.info("not_forecast", series=name, reason=error.detail)
             return None
         again = before is not None and before["known_at"] == today

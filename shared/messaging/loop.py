@@ -151,7 +151,7 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
             return
         if self._tracks.get(place) is track:  # it may have gone to another worker meanwhile
             track.lane = lane
-            # From one record before the hint: its number shows whether the hint fits the position, also if nothing comes.
+            # From one record before the hint: its number shows whether the hint fits, also if nothing else comes.
             await self._seek(consumer, None if committed is None else max(0, committed - 1), [place])
 
     async def _seek(self, consumer: AIOKafkaConsumer, offset: int | None, places: Sequence[TopicPartition]) -> None:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 from starlette.responses import Response
 
 from services.metrics.alert_desk import Desk
-from services.metrics.alert_store import list_episodes, list_rules
+from services.metrics.alert_store import list_episodes, list_rules, load_rule
 from services.metrics.alert_wire import rule_body, transition_body
 from services.metrics.api.parameters import MISSING, Asking, refuse_unknown
 from services.metrics.domain.alerts import (
@@ -26,7 +26,7 @@ from services.metrics.domain.alerts import (
 )
 from services.metrics.domain.durations import read_duration
 from services.metrics.domain.inquiry import Related
-from shared.http.answers import JsonResponse, list_answer
+from shared.http.answers import JsonResponse, answer, list_answer
 from shared.http.auth import Caller, require
 from shared.http.freshness import After
 from shared.http.openapi import problem_responses
@@ -145,6 +145,16 @@ async def get_rules(request: Request, questions: Asking, page: Paging, after: Af
     last = rules[page.limit - 1] if len(rules) > page.limit else None
     key = None if last is None else (last.created_at, last.id)
     return list_answer(request, [rule_body(one) for one in rules[: page.limit]], page, key, snapshot.freshness)
+
+
+@router.get("/alert-rules/{rule}", summary="One rule", dependencies=_READ, responses=problem_responses(404))
+async def get_rule(rule: str, request: Request, questions: Asking, after: After) -> Response:
+    """As it was made, with its present state."""
+    async with questions.snapshot(after=after) as snapshot:
+        stored = await load_rule(snapshot.reader, _id(rule))
+        if stored is None:
+            raise NotFoundError("There is no such rule.")
+        return answer(request, rule_body(stored), snapshot.freshness)
 
 
 @router.post("/alert-rules/{rule}/disable", summary="Disable a rule", responses=problem_responses(404))

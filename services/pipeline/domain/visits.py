@@ -41,7 +41,7 @@ def slice_at(slices: Iterable[Slice], at: datetime) -> Slice | None:
 def visits(slices: Iterable[Slice], until: datetime) -> list[Visit]:
     """Every visit that had begun by an instant, oldest first; `slices` are those of one deal as known on one day."""
     first: dict[Entry, Slice] = {}
-    for one in sorted(slices, key=_when):
+    for one in sorted(slices, key=lambda one: one.start):
         if one.start <= until:
             first.setdefault(entry_of(one.facts), one)
     entries = sorted(first)
@@ -53,11 +53,6 @@ def visits(slices: Iterable[Slice], until: datetime) -> list[Visit]:
         made.append(Visit(entry, came_from, facts, left_at))
         came_from = None if facts.outcome == Outcome.ENDED else facts.stage
     return made
-
-
-def _when(one: Slice) -> tuple[datetime, bool, Entry]:
-    """What lasted no time comes before what then lasts."""
-    return one.start, one.end != one.start, entry_of(one.facts)
 
 
 def entry_of(facts: Facts) -> Entry:

@@ -100,6 +100,9 @@ async def test_an_episode_from_trouble_to_its_end(watch: Watch) -> None:
     await watch.receive(50)
     rule = await watch.caller.post("/v1/alert-rules", RULE, expect=201)
     assert (rule["state"], rule["for"], rule["created_by"]) == ("ok", "PT600S", "writer")
+    again = await watch.caller.get(f"/v1/alert-rules/{rule['id']}")
+    assert {name: again[name] for name in RULE} == {**RULE, "for": "PT600S"}
+    await watch.caller.get("/v1/alert-rules/nobody", expect=404)
 
     assert await watch.evaluator.tick() == 1
     assert await watch.states() == ["pending"]

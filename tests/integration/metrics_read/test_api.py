@@ -9,6 +9,8 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from services.metrics.domain.kpis import CATALOGUE
 from shared.kernel.clock import SystemClock
@@ -293,6 +295,25 @@ async def test_what_cannot_be_answered_is_a_clear_problem(
         assert where in {error["parameter"].split(".")[0] for error in problem["errors"]}
 
 
+TEXTS = st.text(max_size=30) | st.sampled_from(
+    ["", "none", "team", "team:none", "channel:web", "2026-01-01", "9999-12-31", "-1", "P1D", "day", "csv", "original"]
+)
+NAMES = ("from", "to", "known_at", "grain", "by", "filter", "compare", "currency-view", "basis", "related", "window",
+         "format", "after", "cursor", "limit")  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.sampled_from([*CATALOGUE, "other"]),
+    st.sampled_from(["", "/lineage"]),
+    st.dictionaries(st.sampled_from(NAMES), TEXTS, max_size=5),
+)
+async def test_no_text_is_too_strange(company: Caller, slug: str, below: str, parameters: dict[str, str]) -> None:
+    """Whatever is asked is answered or refused; the application never raises."""
+    response = await company.http.get(f"/v1/kpis/{slug}{below}", params=parameters, headers=READER)
+    assert response.status_code in (200, 400, 404, 413, 422), response.text
+
+
 async def test_a_cursor_of_another_query_is_refused(company: Caller) -> None:
     page = await company.get("/v1/kpis/revenue/lineage", limit=1)
     await company.get("/v1/kpis/revenue/lineage", limit=1, cursor=page["next"], basis="shipped", expect=400)
@@ -371,5 +392,6 @@ async def test_the_document_describes_every_route(company: Caller) -> None:
     document = (await company.http.get("/openapi.json", headers=READER)).json()
     assert {path for path in document["paths"] if path.startswith("/v1")} == {
         "/v1/kpis", "/v1/kpis/{slug}", "/v1/kpis/{slug}/lineage", "/v1/targets", "/v1/alert-rules",
+        "/v1/alert-rules/{rule}",
         "/v1/alert-rules/{rule}/disable", "/v1/alerts", "/v1/alerts/{episode}/acknowledge", "/v1/digest", "/v1/audit",
     }  # fmt: skip

@@ -179,6 +179,37 @@ def test_a_state_is_cut_at_the_company_midnight_when_its_team_changes() -> None:
     assert first.facts.entered_stage_at == second.facts.entered_stage_at
 
 
+def test_a_state_that_ends_before_its_team_changes_is_not_cut() -> None:
+    refs = references(
+        [
+            (Key("member", "ann"), Assertion(Stamp(START, 0, "/hr", "1"), FIRST, {"unit_id": "north"})),
+            (
+                Key("member", "ann"),
+                Assertion(Stamp(START, 0, "/hr", "2"), FIRST, {"unit_id": "south"}, since=FIRST + timedelta(days=3)),
+            ),
+            (Key("organisation-unit", "north"), Assertion(Stamp(START, 0, "/hr", "3"), FIRST, {"kind": "team"})),
+            (Key("organisation-unit", "south"), Assertion(Stamp(START, 0, "/hr", "4"), FIRST, {"kind": "team"})),
+        ]
+    )
+    journal = merge((), [said(1, FIRST, owner_id="ann"), said(30, FIRST, owner_id="cy")])
+    rows = sorted(one.slice for one in history(journal, refs, company()).rectangles)
+    assert [(one.start, one.end, one.facts.team) for one in rows] == [
+        (START + timedelta(hours=1), START + timedelta(hours=30), "north"),
+        (START + timedelta(hours=30), None, None),
+    ]
+
+
+def test_the_day_of_creation_is_learned_for_the_whole_life() -> None:
+    later = FIRST + timedelta(days=5)
+    journal = merge((), [said(1, FIRST, title="A"), said(30, later, title="B", created_on="2026-01-05")])
+    rows = history(journal, References(), company()).rectangles
+    assert {(one.known_from, one.slice.facts.title, one.slice.facts.created_on.isoformat()) for one in rows} == {
+        (FIRST, "A", "2026-03-26"),
+        (later, "A", "2026-01-05"),
+        (later, "B", "2026-01-05"),
+    }
+
+
 def test_a_day_that_a_zone_left_out_holds_nothing() -> None:
     """Samoa went from 29 to 31 December 2011."""
     told = company("Pacific/Apia")
