@@ -150,7 +150,9 @@ async def test_a_stream_is_relayed_and_goes_on_after_a_restart(world: World) -> 
             await world.whole()
     for partition in range(PARTITIONS):
         told = await world.published(partition)
-        assert [one.number for one in told if isinstance(one, StreamRecord)] == [n for _, n in await world.rows(partition)]
+        assert [one.number for one in told if isinstance(one, StreamRecord)] == [
+            n for _, n in await world.rows(partition)
+        ]
 
 
 async def truncated(world: World) -> None:

@@ -281,11 +281,12 @@ async def test_from_a_number_to_a_call(outside: Outside) -> None:
     alertmanagers.urls = [outside.other.url]
     tasks = [evaluator.run, webhooks.run, alertmanagers.run, Gauges(outside.desk.questions, outside.metrics, 0.01).run]
     job = asyncio.create_task(AlertJob(outside.database, tasks).run())
-    async with asyncio.timeout(20):
-        await outside.receiver.called.wait()
-        await outside.other.called.wait()
-    assert b'quintant_kpi_value{kpi="collections"} 5.0' in outside.metrics.render()
-    job.cancel()
-    await asyncio.gather(job, return_exceptions=True)
+    try:
+        async with asyncio.timeout(20):
+            await outside.receiver.called.wait()
+            await outside.other.called.wait()
+    finally:
+        job.cancel()
+        await asyncio.gather(job, return_exceptions=True)
     assert b"quintant_alert_episodes_firing" not in outside.metrics.render()
     assert json.loads(outside.receiver.received[0].body)["data"]["value"] == "5"

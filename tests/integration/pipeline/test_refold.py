@@ -8,9 +8,15 @@ from typing import Any
 import httpx
 import pytest
 
+from services.pipeline.handlers import handler
+from shared.kernel.journal import merge
 from shared.messaging.failpoints import Failpoints
+from shared.messaging.folding import Change
 from shared.sales.company import Company
+from shared.sales.references import Key, References
 from shared.storage.database import Database
+from shared.storage.folds import Entity
+from shared.storage.position import take_position
 from tests.integration.pipeline.conftest import clear
 from tests.integration.pipeline.telling import Event, Stream, event, opener, tell
 
@@ -131,3 +137,20 @@ async def test_a_refold_says_nothing(database: Database, company: Company) -> No
 async def outbox(database: Database) -> int:
     async with database.read() as reader:
         return int(await reader.value("SELECT count(*) FROM outbox"))
+
+
+async def test_a_history_left_by_a_transaction_that_failed_is_never_saved(database: Database, company: Company) -> None:
+    """The fold was made from another journal than the one that is saved."""
+    await clear(database)
+    key = Key("deal", "D-1")
+    first, second = (
+        event("deal", "D-1", "2026-03-02T00:00:00Z", id=stage, stage=stage).assertion for stage in ("proposal", "won")
+    )
+    references, made = References(), handler(company)
+    made.fold(key, merge((), [first]), references)
+    entity = Entity(key, merge((), [second]))
+    async with database.write() as writer:
+        await take_position(writer, 0, 1)
+        await made.save(writer, 0, 0, [Change(Entity(key), entity, {}, reconstructed=False)], references)
+    async with database.read() as reader:
+        assert [row["stage"] for row in await reader.rows("SELECT stage FROM deal_state")] == ["won"]
