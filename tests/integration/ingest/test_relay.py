@@ -297,7 +297,8 @@ async def test_a_stream_that_knows_more_than_the_inbox_stops_the_relay(world: Wo
 
 async def test_a_relay_that_loses_its_lock_lets_another_lead(world: World, database_server: str) -> None:
     operator = await asyncpg.connect(world.url)
-    holders = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    holders = """SELECT pid FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
+                 WHERE locktype = 'advisory' AND granted AND datname = current_database()"""
     try:
         async with world.relaying(), world.relaying():
             await world.whole()
