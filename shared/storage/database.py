@@ -186,6 +186,10 @@ def _unavailable() -> Iterator[None]:
     """Tell "PostgreSQL is not there" from "the statement is wrong"."""
     try:
         yield
+    except asyncpg.InvalidParameterValueError as error:
+        if error.message is not None and error.message.startswith("role "):
+            raise UnavailableError("PostgreSQL does not know this service's role yet: run its `migrate`") from error
+        raise
     except asyncpg.exceptions.DataError:
         raise
     except _GONE as error:

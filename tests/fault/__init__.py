@@ -1,0 +1,1 @@
+"""Real processes killed, frozen and cut off from their servers: afterwards every number is right."""

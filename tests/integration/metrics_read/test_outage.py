@@ -19,8 +19,8 @@ async def test_the_watch_goes_on_after_an_outage(postgres: Server) -> None:
     ) as database:
 
         async def task() -> None:
-            led.put_nowait(None)
             async with database.read() as reader:
+                led.put_nowait(None)
                 await reader.value("SELECT pg_sleep(120)")
 
         job = asyncio.create_task(AlertJob(database, [task]).run())

@@ -1,0 +1,172 @@
+"""The whole way in miniature: an inbox in the test, ingest's relay and the miniature service as processes."""
+
+import asyncio
+import os
+import secrets
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import date
+from pathlib import Path
+
+from quintant.stack.processes import HOME_VARIABLE, NAME_VARIABLE
+from services.ingest.domain.candidates import Candidate
+from services.ingest.inbox import Inbox, Submission
+from services.ingest.settings import Settings
+from services.ingest.wiring import run_migrate
+from shared.kernel.clock import SystemClock
+from shared.kernel.errors import UnavailableError
+from shared.kernel.period import Calendar
+from shared.messaging.topics import create_topics
+from shared.runtime.shutdown import Shutdown
+from shared.storage.database import Database, Deadlines, open_database
+from shared.storage.position import read_standing
+from shared.storage.progress import read_completeness
+from shared.telemetry.metrics import Metrics
+from tests.conftest import execute, with_database
+from tests.integration.core import service
+from tests.integration.core.company import record
+from tests.integration.core.waiting import until
+from tests.unit.sales.events import Event
+from tests.unit.sales.mini import CALENDAR
+from tests.unit.sales.oracle import Totals
+
+PROJECT = Path(__file__).parents[2]
+PARTITIONS = 2
+SCHEMA = "core"
+COMMANDS = {"relay": ["services.ingest", "worker"], "mini": ["tests.fault.worker"]}
+IMPATIENT = Deadlines(connect=2.0, acquire=2.0, statement=5.0)
+
+
+@dataclass
+class Plant:
+    """Servers, schemas, topics, the inbox, and the processes by name."""
+
+    url: str
+    bootstrap: str
+    prefix: str
+    directory: Path
+    inbox: Inbox
+    ingest: Database
+    mini: Database
+    processes: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
+    accepted: list[Event] = field(default_factory=list)
+
+    async def accept(self, events: Iterable[Event]) -> None:
+        """Take events into the inbox, as known when they occurred: so the expected numbers depend on no clock.
+
+        While PostgreSQL is away they are sent again and again, as a source would.
+        """
+        told = [replace(event, known_on=CALENDAR.day(event.occurred_at)) for event in events]
+
+        async def taken() -> bool:
+            try:
+                await self.inbox.accept(Submission([_candidate(event) for event in told]))
+            except UnavailableError:
+                return False
+            return True
+
+        await until(taken)
+        self.accepted += told
+
+    def start(self, name: str, *, failpoint: str = "", instance: str = "mini-0", kind: str = "") -> None:
+        """Start a process; several of one kind under names of their own."""
+        environment = {
+            **os.environ,
+            "DATABASE_URL": self.url,
+            "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap,
+            "QUINTANT_TOPIC_PREFIX": self.prefix,
+            "QUINTANT_PARTITIONS": str(PARTITIONS),
+            "QUINTANT_HEALTH_PORT": "0",
+            "QUINTANT_INSTANCE": instance,
+            "QUINTANT_FAILPOINT": failpoint,
+            "SCHEMA": SCHEMA,
+            HOME_VARIABLE: str(self.directory),
+            NAME_VARIABLE: name,
+        }
+        with (self.directory / f"{name}.log").open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                [sys.executable, "-m", *COMMANDS[kind or name]], cwd=PROJECT, env=environment, stdout=log, stderr=log
+            )
+
+    def signal(self, name: str, which: signal.Signals) -> None:
+        self.processes[name].send_signal(which)
+
+    async def ended(self, name: str, seconds: float = 40) -> int:
+        """Wait for the end of a process; its exit code, or minus the signal that killed it."""
+        return await asyncio.to_thread(self.processes[name].wait, seconds)
+
+    def running(self) -> set[str]:
+        return {name for name, process in self.processes.items() if process.poll() is None}
+
+    async def applied(self, seconds: float = 60) -> None:
+        """Wait until everything accepted is applied and known to be; servers may be away meanwhile."""
+        names = self.running()
+
+        async def reached() -> bool:
+            assert self.running() == names, "a process ended"
+            try:
+                return await self._is_complete()
+            except UnavailableError:
+                return False
+
+        await until(reached, seconds)
+
+    async def _is_complete(self) -> bool:
+        async with self.ingest.read() as reader:
+            rows = await reader.rows("SELECT partition, number FROM head")
+            newest = await reader.value("SELECT max(accepted_at) FROM event")
+        heads = {row["partition"]: row["number"] for row in rows}
+        async with self.mini.read() as reader:
+            standing = await read_standing(reader)
+            completeness = await read_completeness(reader, standing)
+        return (
+            all(standing.positions.get(partition, 0) == number for partition, number in heads.items())
+            and completeness.complete_through is not None
+            and completeness.complete_through >= newest
+        )
+
+    async def totals(self, until_day: date, known_at: date) -> Totals:
+        return await service.totals(self.mini, until_day, known_at)
+
+    def kill(self) -> None:
+        for process in self.processes.values():
+            process.kill()
+            process.wait()
+
+
+def _candidate(event: Event) -> Candidate:
+    data = record(event, 1).data
+    return Candidate(
+        event.kind, event.source, event.event_id, event.id, event.occurred_at, event.sequence, data, None, history=True
+    )
+
+
+@asynccontextmanager
+async def build(server_url: str, bootstrap: str, directory: Path) -> AsyncIterator[Plant]:
+    """A plant without processes; whatever it started is killed at the end."""
+    tag = secrets.token_hex(4)
+    await execute(server_url, f"CREATE DATABASE plant_{tag}")
+    url, prefix = with_database(server_url, f"plant_{tag}"), f"p{tag}-"
+    settings = Settings(database_url=url, kafka_bootstrap_servers=bootstrap, partitions=PARTITIONS)  # type: ignore[arg-type]
+    await run_migrate(settings, Shutdown(SystemClock()))
+    await service.create_schema(url, SCHEMA)
+    await create_topics(bootstrap, prefix=prefix, partitions=PARTITIONS, generation=1)
+    async with (
+        open_database(
+            url, role="quintant_ingest", schemas=("ingest",), application="plant", deadlines=IMPATIENT
+        ) as ingest,
+        open_database(url, role=service.ROLE, schemas=(SCHEMA,), application="plant", deadlines=IMPATIENT) as mini,
+    ):
+        inbox = Inbox(ingest, Calendar(CALENDAR.zone), PARTITIONS, Metrics(), SystemClock())
+        accepting = asyncio.create_task(inbox.run())
+        plant = Plant(url, bootstrap, prefix, directory, inbox, ingest, mini)
+        try:
+            yield plant
+        finally:
+            plant.kill()
+            accepting.cancel()
+            await asyncio.wait([accepting])
