@@ -174,19 +174,18 @@ async def _strangers(reader: Reader) -> list[str]:
     return [row["entity"] for row in rows]
 
 
-async def digest(database: Database) -> str:
+async def digest(reader: Reader) -> str:
     """SHA-256 over all cells of all ledgers up to the positions: hexadecimal digits.
 
     Cells are summed over partitions and entities, those that come to nothing are no cells; they are written sorted, as
     JSON lines, with decimals at one fixed scale.
     """
     hashing = hashlib.sha256()
-    async with database.read() as reader:
-        for name, ledger in sorted(LEDGERS.items()):
-            hashing.update(f"{name}\n".encode())
-            for month in await reader.rows(f"SELECT DISTINCT {_MONTH} AS month FROM {name} ORDER BY 1"):  # noqa: S608
-                for line in await _lines(reader, ledger, month["month"]):
-                    hashing.update(line)
+    for name, ledger in sorted(LEDGERS.items()):
+        hashing.update(f"{name}\n".encode())
+        for month in await reader.rows(f"SELECT DISTINCT {_MONTH} AS month FROM {name} ORDER BY 1"):  # noqa: S608
+            for line in await _lines(reader, ledger, month["month"]):
+                hashing.update(line)
     return hashing.hexdigest()
 
 

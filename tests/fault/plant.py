@@ -6,7 +6,7 @@ import secrets
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -103,31 +103,38 @@ class Plant:
         return {name for name, process in self.processes.items() if process.poll() is None}
 
     async def applied(self, seconds: float = 60) -> None:
-        """Wait until everything accepted is applied and known to be; servers may be away meanwhile."""
+        """Wait until everything accepted is applied; servers may be away meanwhile, the processes must not end."""
+        await self._reach(self._is_applied, seconds)
+
+    async def complete(self, seconds: float = 60) -> None:
+        """Wait until that is also known: the service tells that it is complete through the last event."""
+        await self._reach(self._is_complete, seconds)
+
+    async def _reach(self, condition: Callable[[], Awaitable[bool]], seconds: float) -> None:
         names = self.running()
 
-        async def reached() -> bool:
+        async def holds() -> bool:
             assert self.running() == names, "a process ended"
             try:
-                return await self._is_complete()
+                return await condition()
             except UnavailableError:
                 return False
 
-        await until(reached, seconds)
+        await until(holds, seconds)
+
+    async def _is_applied(self) -> bool:
+        async with self.ingest.read() as reader:
+            rows = await reader.rows("SELECT partition, number FROM head")
+        async with self.mini.read() as reader:
+            positions = (await read_standing(reader)).positions
+        return all(positions.get(row["partition"], 0) == row["number"] for row in rows)
 
     async def _is_complete(self) -> bool:
         async with self.ingest.read() as reader:
-            rows = await reader.rows("SELECT partition, number FROM head")
             newest = await reader.value("SELECT max(accepted_at) FROM event")
-        heads = {row["partition"]: row["number"] for row in rows}
         async with self.mini.read() as reader:
-            standing = await read_standing(reader)
-            completeness = await read_completeness(reader, standing)
-        return (
-            all(standing.positions.get(partition, 0) == number for partition, number in heads.items())
-            and completeness.complete_through is not None
-            and completeness.complete_through >= newest
-        )
+            through = (await read_completeness(reader, await read_standing(reader))).complete_through
+        return through is not None and through >= newest
 
     async def totals(self, until_day: date, known_at: date) -> Totals:
         return await service.totals(self.mini, until_day, known_at)
@@ -151,7 +158,7 @@ async def build(server_url: str, bootstrap: str, directory: Path) -> AsyncIterat
     tag = secrets.token_hex(4)
     await execute(server_url, f"CREATE DATABASE plant_{tag}")
     url, prefix = with_database(server_url, f"plant_{tag}"), f"p{tag}-"
-    settings = Settings(database_url=url, kafka_bootstrap_servers=bootstrap, partitions=PARTITIONS)  # type: ignore[arg-type]
+    settings = Settings(database_url=url, kafka_bootstrap_servers=bootstrap, partitions=PARTITIONS)
     await run_migrate(settings, Shutdown(SystemClock()))
     await service.create_schema(url, SCHEMA)
     await create_topics(bootstrap, prefix=prefix, partitions=PARTITIONS, generation=1)

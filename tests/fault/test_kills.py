@@ -28,40 +28,39 @@ def process_of(point: str) -> str:
     return "relay" if point.startswith("relay.") else "mini"
 
 
+async def is_right(plant: Plant) -> None:
+    for until, known_at in EVENINGS:
+        assert await plant.totals(until, known_at) == oracle.totals(plant.accepted, until, known_at)
+
+
 async def test_killed_at_every_point_one_after_another_the_totals_are_right(plant: Plant) -> None:
     """Each restart finds new events and what the one before left half done, and is killed at the next point in turn."""
     plant.start("relay")
-    plant.start("mini")
     for number, point in enumerate(NAMES):
         name = process_of(point)
-        plant.signal(name, signal.SIGKILL)
-        await plant.ended(name)
+        if name in plant.running():
+            plant.signal(name, signal.SIGKILL)
+            await plant.ended(name)
         await plant.accept(chapter(number))
-        plant.start(name, failpoint=f"{point}:{1 + number % 2}")
+        plant.start(name, failpoint=point)
         assert await plant.ended(name) == -signal.SIGKILL, point
-        plant.start(name)
-        await plant.applied()
-        for until, known_at in EVENINGS:
-            assert await plant.totals(until, known_at) == oracle.totals(plant.accepted, until, known_at), point
+        if name == "relay":
+            plant.start(name)
+    plant.start("mini")
+    await plant.applied()
+    await is_right(plant)
 
 
-async def test_killed_again_and_again_without_a_moment_to_recover(plant: Plant) -> None:
+async def test_killed_again_and_again_in_the_middle_of_a_backlog(plant: Plant) -> None:
     for number in range(6):
         await plant.accept(chapter(number))
     plant.start("relay")
-    for point in (
-        "fold.saved:2",
-        "refold.turn_committed:2",
-        "fold.committed:3",
-        "refold.turn_committed",
-        "fold.advanced:2",
-    ):
+    for point in ("fold.saved:2", "refold.turn_committed:3", "fold.committed:3", "refold.turn_committed:2"):
         plant.start("mini", failpoint=point)
         assert await plant.ended("mini") == -signal.SIGKILL, point
     plant.start("mini")
     await plant.applied()
-    for until, known_at in EVENINGS:
-        assert await plant.totals(until, known_at) == oracle.totals(plant.accepted, until, known_at)
+    await is_right(plant)
 
 
 async def test_told_to_end_it_ends_in_order_and_goes_on_later(plant: Plant) -> None:
@@ -76,7 +75,7 @@ async def test_told_to_end_it_ends_in_order_and_goes_on_later(plant: Plant) -> N
     plant.start("relay")
     plant.start("mini")
     await plant.applied()
-    assert await plant.totals(*EVENINGS[-1]) == oracle.totals(plant.accepted, *EVENINGS[-1])
+    await is_right(plant)
 
 
 async def test_another_worker_takes_over_what_a_frozen_one_had(plant: Plant) -> None:
@@ -96,8 +95,7 @@ async def test_another_worker_takes_over_what_a_frozen_one_had(plant: Plant) -> 
     assert await plant.ended("mini again") == 0
     await plant.accept(chapter(4))
     await plant.applied()
-    for until, known_at in EVENINGS:
-        assert await plant.totals(until, known_at) == oracle.totals(plant.accepted, until, known_at)
+    await is_right(plant)
 
 
 async def test_two_workers_share_the_partitions_and_one_is_killed(plant: Plant) -> None:
@@ -110,4 +108,4 @@ async def test_two_workers_share_the_partitions_and_one_is_killed(plant: Plant) 
     await plant.ended("mini-0")
     await plant.accept(chapter(2))
     await plant.applied()
-    assert await plant.totals(*EVENINGS[-1]) == oracle.totals(plant.accepted, *EVENINGS[-1])
+    await is_right(plant)
