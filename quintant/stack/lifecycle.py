@@ -21,6 +21,7 @@ POSTGRES, KAFKA, CONTROLLER = "postgres", "kafka", "kafka-controller"
 # The demo company sends no invoices: what was shipped and not paid is owed. A setting of the caller's wins.
 _COMPANY = {"QUINTANT_METRICS_RECEIVABLE_BASIS": "shipped"}
 _USUAL_PORTS = {POSTGRES: 5432, KAFKA: 9092, CONTROLLER: 9093}
+_LET_GO_SECONDS = 2
 T = TypeVar("T")
 
 
@@ -104,6 +105,8 @@ class Stack:
     def _port(self, state: State, name: str, usual: int | None = None) -> int:
         """The port of last time, or the usual one; another if that is taken now."""
         wanted = state.ports.get(name) or usual or _USUAL_PORTS[name]
+        if name in state.ports:
+            ports.wait_until_free(wanted, _LET_GO_SECONDS)
         others = {port for other, port in state.ports.items() if other != name}
         port = ports.choose(wanted, others)
         if port != wanted:

@@ -2,6 +2,7 @@
 
 import secrets
 import socket
+import time
 from collections.abc import Collection
 
 LOOPBACK = "127.0.0.1"
@@ -22,6 +23,13 @@ def is_free(port: int, host: str = LOOPBACK) -> bool:
         except OSError:
             return False
     return True
+
+
+def wait_until_free(port: int, seconds: float) -> None:
+    """A killed server's port is let go a moment after the process is gone: its other threads end later."""
+    deadline = time.monotonic() + seconds
+    while not is_free(port) and time.monotonic() < deadline:
+        time.sleep(0.02)
 
 
 def choose(preferred: int, taken: Collection[int] = ()) -> int:

@@ -140,9 +140,11 @@ class Plant:
         return await service.totals(self.mini, until_day, known_at)
 
     def kill(self) -> None:
-        for process in self.processes.values():
+        """End every process; what they logged is shown if the test fails."""
+        for name, process in self.processes.items():
             process.kill()
             process.wait()
+            sys.stdout.write(f"--- {name}\n{(self.directory / f'{name}.log').read_text()[-20_000:]}\n")
 
 
 def _candidate(event: Event) -> Candidate:
