@@ -4,6 +4,7 @@ import base64
 import hashlib
 import os
 import secrets
+import shutil
 import socket
 import struct
 import subprocess
@@ -170,7 +171,10 @@ class Kafka:
         clean = processes.stop(process, seconds=_REMEMBER_SECONDS if remembers else _STOP_SECONDS)
         if clean and remembers and self.start_cache and self._new_cache.exists():
             self.start_cache.parent.mkdir(parents=True, exist_ok=True)
-            self._new_cache.replace(self.start_cache)
+            # The data may lie on another file system: copy beside the goal first, so that nobody sees half of it.
+            beside = self.start_cache.with_name(f"{self.start_cache.name}.{process.pid}")
+            shutil.move(self._new_cache, beside)
+            beside.replace(self.start_cache)
         return clean
 
 

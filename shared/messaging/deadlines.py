@@ -36,6 +36,10 @@ async def within(seconds: float, call: Awaitable[Result], doing: str) -> Result:
         raise UnavailableError(f"Kafka did not answer within {seconds:g} s while {doing}") from error
     except (KafkaError, OSError) as error:
         raise UnavailableError(f"Kafka failed while {doing}: {type(error).__name__}") from error
+    except asyncio.CancelledError as error:
+        if _is_cancelled():
+            raise
+        raise UnavailableError(f"Kafka's client gave up while {doing}") from error
 
 
 async def abandon(stop: Awaitable[None], seconds: float) -> None:
@@ -45,6 +49,16 @@ async def abandon(stop: Awaitable[None], seconds: float) -> None:
             await stop
     except (TimeoutError, KafkaError, OSError) as error:
         _LOG.warning("kafka_client_abandoned", error=type(error).__name__)
+    except asyncio.CancelledError as error:
+        if _is_cancelled():
+            raise
+        _LOG.warning("kafka_client_abandoned", error=type(error).__name__)
+
+
+def _is_cancelled() -> bool:
+    """Whether it is we who are cancelled. aiokafka cancels tasks of its own and lets the error of that escape."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 class Backoff:

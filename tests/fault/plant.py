@@ -53,6 +53,8 @@ class Plant:
     ingest: Database
     mini: Database
     processes: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
+    wanted: set[str] = field(default_factory=set)
+    """The processes that nobody has ended yet."""
     accepted: list[Event] = field(default_factory=list)
 
     async def accept(self, events: Iterable[Event]) -> None:
@@ -87,6 +89,7 @@ class Plant:
             HOME_VARIABLE: str(self.directory),
             NAME_VARIABLE: name,
         }
+        self.wanted.add(name)
         with (self.directory / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
                 [sys.executable, "-m", *COMMANDS[kind or name]], cwd=PROJECT, env=environment, stdout=log, stderr=log
@@ -97,6 +100,7 @@ class Plant:
 
     async def ended(self, name: str, seconds: float = 40) -> int:
         """Wait for the end of a process; its exit code, or minus the signal that killed it."""
+        self.wanted.discard(name)
         return await asyncio.to_thread(self.processes[name].wait, seconds)
 
     def running(self) -> set[str]:
@@ -111,10 +115,9 @@ class Plant:
         await self._reach(self._is_complete, seconds)
 
     async def _reach(self, condition: Callable[[], Awaitable[bool]], seconds: float) -> None:
-        names = self.running()
 
         async def holds() -> bool:
-            assert self.running() == names, "a process ended"
+            assert self.running() == self.wanted, "a process ended"
             try:
                 return await condition()
             except UnavailableError:
