@@ -12,7 +12,6 @@ import pytest
 from shared.contracts.topics import topic_name
 from tests.fault.plant import PARTITIONS, Plant
 from tests.fault.test_kills import chapter, is_right
-from tests.integration.core.waiting import until
 from tests.servers import Server
 
 pytestmark = pytest.mark.fault
