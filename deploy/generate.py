@@ -40,7 +40,6 @@ MEANINGS: Mapping[str, str] = {
     "company_time_zone": "IANA name; business days are cut in it. Changing it changes numbers.",
     "fiscal_year_start_month": "1 to 12.",
     "base_currency": "ISO 4217 code in which amounts are summed.",
-    "forecast_horizon_months": "How many months ahead a forecast reaches.",
 }
 """Of the fields whose class says nothing under them."""
 

@@ -28,6 +28,7 @@ class Settings(ServiceSettings):
     forecast_wait_seconds: float = Field(default=10.0, gt=0, le=60)
     """How long a GET with `after=` waits at most."""
     forecast_horizon_months: int = Field(default=6, ge=1, le=24)
+    """How many months ahead a series is forecast."""
     forecast_origins: int = Field(default=24, ge=4, le=60)
     """Past moments from which the back-test forecasts."""
     forecast_pause_seconds: float = Field(default=2.0, gt=0)

@@ -112,14 +112,3 @@ def logs(directory: Path, topic: str) -> list[Path]:
     found = [path for partition in range(PARTITIONS) for path in directory.rglob(f"{topic}-{partition}/*.log")]
     assert len(found) == PARTITIONS
     return found
-
-
-async def test_a_frozen_database_and_a_frozen_broker_thaw(working: Plant, postgres: Server, broker: Server) -> None:
-    """Connections stay open and nobody answers."""
-    for server in (postgres, broker):
-        await working.accept(chapter(1 + (server is broker)))
-        server.freeze()
-        await asyncio.sleep(0)
-        server.thaw()
-        await working.applied()
-    await is_right(working)

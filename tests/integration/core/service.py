@@ -107,7 +107,9 @@ def opener(settings: Settings, database: Database) -> FoldingOpener:
     )
 
 
-def loop(settings: Settings, lanes: Opener, metrics: Metrics | None = None) -> Loop:
+def loop(
+    settings: Settings, lanes: Opener, metrics: Metrics | None = None, failpoints: Failpoints | None = None
+) -> Loop:
     """The real loop, with short patience."""
     patience = {"session_timeout": 6.0, "gap_timeout": 1.0, "silence": 1.0, "metadata_age": 0.5, **settings.config}
     counted = metrics or Metrics()
@@ -118,7 +120,7 @@ def loop(settings: Settings, lanes: Opener, metrics: Metrics | None = None) -> L
         letters,
         counted,
         SystemClock(),
-        Failpoints(settings.failpoint),
+        failpoints or Failpoints(settings.failpoint),
         settings.limits,
         settings.deadlines,
     )

@@ -35,6 +35,7 @@ def upgrade() -> None:
         sa.Column("body", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         schema="forecast_permanent",
+        if_not_exists=True,  # a rebuild beside the running build finds it
         comment="Every forecast as it was made; never changed.",
     )
     op.create_index(
@@ -43,6 +44,7 @@ def upgrade() -> None:
         ["series", sa.literal_column("made_at DESC")],
         unique=False,
         schema="forecast_permanent",
+        if_not_exists=True,
     )
     op.create_table(
         "outbox",
