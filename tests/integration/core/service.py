@@ -108,13 +108,17 @@ def opener(settings: Settings, database: Database) -> FoldingOpener:
 
 
 def loop(
-    settings: Settings, lanes: Opener, metrics: Metrics | None = None, failpoints: Failpoints | None = None
+    settings: Settings,
+    lanes: Opener,
+    metrics: Metrics | None = None,
+    failpoints: Failpoints | None = None,
+    kind: type[Loop] = Loop,
 ) -> Loop:
     """The real loop, with short patience."""
     patience = {"session_timeout": 6.0, "gap_timeout": 1.0, "silence": 1.0, "metadata_age": 0.5, **settings.config}
     counted = metrics or Metrics()
     letters = DeadLetters(settings.bootstrap_servers, "pipeline", settings.prefix, 1, counted, settings.deadlines)
-    return Loop(
+    return kind(
         LoopConfig(settings.bootstrap_servers, settings.topic, settings.group, settings.instance, **patience),  # type: ignore[arg-type]
         lanes,
         letters,

@@ -1,14 +1,17 @@
 """The loop broken off, cancelled or rebalanced in the middle of a batch, at every point: afterwards all is right."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaConsumer
 
 from shared.contracts.records import StreamRecord
 from shared.messaging.failpoints import NAMES, Failpoints
 from shared.messaging.folding import FoldingLane, FoldingOpener
+from shared.messaging.loop import Loop
 from shared.storage.database import Database
 from shared.storage.position import Position
 from tests.integration.core.company import Numbered, told
@@ -149,4 +152,50 @@ async def test_a_lone_worker_is_rebalanced_while_a_batch_is_in_hand(
         gate.open.set()
         await slow.applied(inbox.heads)
         assert slow.loop.trouble() == []
+    await is_right(database, inbox)
+
+
+class SilentLoop(Loop):
+    """Its first consumer falls silent after its first records, as aiokafka's did when all brokers had restarted."""
+
+    consumers = 0
+
+    def _consumer(self) -> AIOKafkaConsumer:
+        consumer = super()._consumer()
+        self.consumers += 1
+        if self.consumers == 1:
+            consumer.getmany = silent_after_one(consumer.getmany)
+        return consumer
+
+
+def silent_after_one(getmany: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    heard = False
+
+    async def limited(**limits: Any) -> Any:
+        nonlocal heard
+        if heard:
+            await asyncio.sleep(0.02)
+            return {}
+        fetched = await getmany(**limits)
+        heard = bool(fetched)
+        return fetched
+
+    return limited
+
+
+async def test_a_consumer_that_falls_silent_is_replaced(settings: Settings, database: Database, stream: Stream) -> None:
+    inbox = Numbered(PARTITIONS)
+    await stream.send_all(inbox.accept(STORY[:30]))
+    made = loop(settings.but(config={"silence": 0.3}), opener(database), kind=SilentLoop)
+    task = asyncio.create_task(made.run())
+    try:
+        service = Running(made, task, database)
+        await service.applied(inbox.heads)
+        await stream.send_all(inbox.accept(STORY[30:]))
+        await service.applied(inbox.heads)
+        assert isinstance(made, SilentLoop)
+        assert made.consumers == 2
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
     await is_right(database, inbox)

@@ -1,0 +1,59 @@
+"""What is packed is unpacked as it was, to the microsecond and the last digit."""
+
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.kernel.journal import Assertion, Stamp, merge
+from shared.kernel.ledger import Cell, Cells, post
+from shared.sales.references import Key
+from shared.storage.encoding import pack_journal, pack_posted, unpack_journal, unpack_posted
+from tests.unit.sales.mini import LEDGER, Dimensions, Sums
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
+plain = st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | texts
+values = st.recursive(plain, lambda inner: st.dictionaries(texts, inner, max_size=3), max_leaves=5)
+instants = st.datetimes(datetime(1900, 1, 1), datetime(2199, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001
+dates = st.dates(date(1900, 1, 1), date(2199, 12, 31))
+assertions = st.builds(
+    Assertion,
+    st.builds(Stamp, instants, st.integers(0, 2**63 - 1), texts, texts),
+    dates,
+    st.dictionaries(texts, values, max_size=4),
+    st.none() | st.booleans(),
+    st.none() | dates,
+    st.integers(0, 2**31),
+)
+cells = st.builds(
+    Cell, st.just("mini"), dates, dates, texts, st.builds(Dimensions, st.none() | texts, st.none() | texts).map(tuple)
+)
+measures = st.builds(
+    Sums, st.integers(-(2**40), 2**40), st.decimals(-(10**30), 10**30, places=24), st.integers(-5, 5)
+).map(tuple)
+
+
+@given(st.lists(assertions, max_size=6))
+def test_a_journal_is_unpacked_as_it_was(told: list[Assertion]) -> None:
+    journal = merge((), told)
+    assert unpack_journal(pack_journal(journal)) == journal
+
+
+@given(instants, st.integers(-23, 23))
+def test_an_instant_is_the_same_in_whatever_offset_it_was_said(instant: datetime, hours: int) -> None:
+    said = instant.astimezone(timezone(timedelta(hours=hours)))
+    one = Assertion(Stamp(said, 0, "/crm", "e"), date(2026, 3, 1))
+    assert unpack_journal(pack_journal((one,)))[0].stamp.occurred_at == instant
+
+
+@given(st.lists(st.tuples(cells, measures), max_size=6), st.frozensets(st.builds(Key, texts, texts), max_size=5))
+def test_what_was_posted_and_asked_is_unpacked_as_it_was(
+    entries: list[tuple[Cell, tuple[int | Decimal, ...]]], asked: frozenset[Key]
+) -> None:
+    standing: Cells = {}
+    for cell, amount in entries:
+        post(standing, cell, amount)
+    posted, found = unpack_posted(pack_posted(standing, asked), {"mini": LEDGER})
+    assert (posted, found) == (standing, asked)
+    assert all([type(one) for one in amount] == [int, Decimal, int] for amount in posted.values())
