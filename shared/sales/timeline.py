@@ -1,13 +1,16 @@
 """The timeline of an entity: for each day on which we learned something that matters, what that knowledge changed."""
 
-from collections.abc import Callable, Mapping
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from typing import TypeVar
 
 from shared.kernel.journal import Assertion, Journal, known
 from shared.kernel.ledger import Cell, Cells, Measures, difference, post
 from shared.sales.references import Key, References, View
 
+Life = TypeVar("Life")
 Contribute = Callable[[list[Assertion], View], Cells]
 """An entity's life as known on the view's day → measures on cells, all with that day as `known_on`."""
 
@@ -20,25 +23,32 @@ class Folded:
     asked: frozenset[Key]
 
 
-def timeline(journal: Journal, references: References, contribute: Contribute) -> Folded:
-    """What the entity ought to have posted by now, exact as of any past day.
+def as_learned(
+    journal: Journal, references: References, read: Callable[[list[Assertion], View], Life]
+) -> Iterator[tuple[View, Life]]:
+    """What `read` makes of the assertions and references known at the end of each day of learning, oldest day first.
 
-    On each day of learning the ledger receives that day's contribution minus the previous one. Days on which neither
-    the entity nor a reference value that it asked for changed are never computed.
+    A day is left out when nothing was learned about the entity and no answer that `read` was given changed.
     """
     days = sorted({one.known_on for one in journal})
-    owed: Cells = {}
-    asked: set[Key] = set()
-    before: Mapping[Cell, Measures] = {}
     day = days[0] if days else None
     while day is not None:
         view = View(references, day)
-        now = contribute(known(journal, day), view)
-        for cell, measures in difference(now, _as_of(before, day)).items():
+        yield view, read(known(journal, day), view)
+        day = _next(days, day, view.learned)
+
+
+def timeline(journal: Journal, references: References, contribute: Contribute) -> Folded:
+    """What the entity ought to have posted by now, exact as of any past day: on each day of learning the ledger
+    receives that day's contribution minus the previous one."""
+    owed: Cells = {}
+    asked: set[Key] = set()
+    before: Mapping[Cell, Measures] = {}
+    for view, now in as_learned(journal, references, contribute):
+        for cell, measures in difference(now, _as_of(before, view.known)).items():
             post(owed, cell, measures)
         asked |= view.asked
         before = now
-        day = _next(day, days, view.learned)
     return Folded(owed, frozenset(asked))
 
 
@@ -46,8 +56,9 @@ def _as_of(cells: Mapping[Cell, Measures], day: date) -> Cells:
     return {cell._replace(known_on=day): measures for cell, measures in cells.items()}
 
 
-def _next(day: date, days: list[date], learned: date | None) -> date | None:
-    later = next((one for one in days if one > day), None)
-    if learned is not None and (later is None or learned < later):
-        return learned
-    return later
+def _next(days: list[date], day: date, learned: date | None) -> date | None:
+    index = bisect_right(days, day)
+    later = days[index] if index < len(days) else None
+    if learned is None or (later is not None and later < learned):
+        return later
+    return learned

@@ -9,7 +9,6 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from services.pipeline.domain.knowledge import as_learned
 from services.pipeline.domain.stages import Entry, entries, midnight, outcome_of
 from shared.kernel.journal import Assertion, Journal
 from shared.kernel.money import EXACT, Money
@@ -17,6 +16,7 @@ from shared.sales import lookup
 from shared.sales.company import Company
 from shared.sales.deal import DealState, created_on, deal_life, deal_value
 from shared.sales.references import Key, References, View
+from shared.sales.timeline import as_learned
 
 
 class Facts(NamedTuple):

@@ -21,5 +21,5 @@ def test_a_point_may_be_armed_for_a_later_time() -> None:
 
 
 def test_a_point_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(ValueError, match="choose one of loop.fetched"):
+    with pytest.raises(ValueError, match=r"choose one of loop\.fetched"):
         Failpoints("loop.fechted")
