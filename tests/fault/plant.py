@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
+from aiokafka.admin import AIOKafkaAdminClient
+
 from quintant.stack.processes import HOME_VARIABLE, NAME_VARIABLE
 from services.ingest.domain.candidates import Candidate
 from services.ingest.inbox import Inbox, Submission
@@ -138,6 +140,21 @@ class Plant:
         async with self.mini.read() as reader:
             through = (await read_completeness(reader, await read_standing(reader))).complete_through
         return through is not None and through >= newest
+
+    async def shared_by(self, workers: int) -> None:
+        """Wait until so many workers have shared the partitions out among themselves."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
+        await admin.start()
+
+        async def settled() -> bool:
+            [answer] = await admin.describe_consumer_groups([f"{self.prefix}mini"])
+            _error, _group, state, *_protocol, members = answer.groups[0][:6]
+            return bool(state == "Stable" and len(members) == workers)
+
+        try:
+            await until(settled)
+        finally:
+            await admin.close()
 
     async def totals(self, until_day: date, known_at: date) -> Totals:
         return await service.totals(self.mini, until_day, known_at)

@@ -99,9 +99,11 @@ async def test_another_worker_takes_over_what_a_frozen_one_had(plant: Plant) -> 
 
 
 async def test_two_workers_share_the_partitions_and_one_is_killed(plant: Plant) -> None:
+    """After its session the other one has them all."""
     plant.start("relay")
     for instance in ("mini-0", "mini-1"):
         plant.start(instance, instance=instance, kind="mini")
+    await plant.shared_by(2)
     await plant.accept(chapter(1))
     await plant.applied()
     plant.signal("mini-0", signal.SIGKILL)

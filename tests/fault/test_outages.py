@@ -40,12 +40,10 @@ async def working(exposed_plant: Plant) -> Plant:
 @pytest.mark.parametrize("outage", [stopped, killed], ids=lambda one: one.__name__)
 async def test_the_broker_goes_and_comes_back(working: Plant, broker: Server, outage: Outage) -> None:
     """Meanwhile events are accepted as ever: it delays, it does not refuse."""
-    for number in (1, 2):
-        await working.accept(chapter(10 * number))
-        await outage(broker, working)
-        await working.accept(chapter(10 * number + 1))
-        await asyncio.to_thread(broker.start)
-        await working.applied()
+    await working.accept(chapter(1))
+    await outage(broker, working)
+    await working.accept(chapter(2))
+    await asyncio.to_thread(broker.start)
     await working.complete()
     await is_right(working)
 
@@ -58,7 +56,6 @@ async def test_the_database_goes_and_comes_back(working: Plant, postgres: Server
         await asyncio.to_thread(postgres.start)
         await working.accept(chapter(10 * number + 1))
         await working.applied()
-    await working.complete()
     await is_right(working)
 
 
