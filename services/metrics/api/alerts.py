@@ -11,7 +11,7 @@ from starlette.responses import Response
 from services.metrics.alert_desk import Desk
 from services.metrics.alert_store import list_episodes, list_rules, load_rule
 from services.metrics.alert_wire import rule_body, transition_body
-from services.metrics.api.parameters import MISSING, Asking, refuse_unknown
+from services.metrics.api.parameters import MISSING, Asking
 from services.metrics.domain.alerts import (
     AT,
     WINDOWS,
@@ -31,6 +31,7 @@ from shared.http.auth import Caller, require
 from shared.http.freshness import After
 from shared.http.openapi import problem_responses
 from shared.http.paging import Paging
+from shared.http.unknown import refuse_unknown
 from shared.kernel.errors import NotFoundError
 from shared.kernel.ids import is_id
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
 from services.metrics.api.lineage_body import encode_pinned, lineage_body, read_pinned
-from services.metrics.api.parameters import Asking, SeriesAsked, SliceAsked, inquiry_of, refuse_unknown
+from services.metrics.api.parameters import Asking, SeriesAsked, SliceAsked, inquiry_of
 from services.metrics.api.telling import answer_body, kpi_body, table
 from services.metrics.domain.inquiry import must_be_single
 from services.metrics.domain.kpis import CATALOGUE
@@ -17,6 +17,7 @@ from shared.http.auth import require
 from shared.http.freshness import After
 from shared.http.openapi import problem_responses
 from shared.http.paging import Paging, link_next
+from shared.http.unknown import refuse_unknown
 
 router = APIRouter(prefix="/v1/kpis", tags=["kpis"], dependencies=[Depends(require("read")), Depends(refuse_unknown)])
 

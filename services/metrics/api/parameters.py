@@ -4,7 +4,6 @@ from datetime import date, datetime
 from typing import Annotated
 
 from fastapi import Depends, Query, Request
-from fastapi.dependencies.models import Dependant
 from pydantic import BeforeValidator, WithJsonSchema
 
 from services.metrics.domain.durations import read_days
@@ -152,17 +151,3 @@ def inquiry_of(slug: str, asked: Asked, questions: Questions) -> Inquiry:
     """A checked question. Raises NotFoundError and InvalidInputError."""
     kpi = kpi_of(slug)
     return inquire(kpi, asked, default_basis=questions.receivable_basis if kpi.basis_setting else "")
-
-
-async def refuse_unknown(request: Request) -> None:
-    """A mistyped filter must not answer with everything."""
-    known = _names(request.scope["route"].dependant)
-    if set(request.query_params) - known:
-        reason = f"is not known here: use {', '.join(sorted(known))}" if known else "is not known here"
-        raise InvalidInputError(
-            "The request has parameters that this path does not take.", faults=[Fault("query", reason)]
-        )
-
-
-def _names(dependant: Dependant) -> set[str]:
-    return {one.alias for one in dependant.query_params}.union(*map(_names, dependant.dependencies))

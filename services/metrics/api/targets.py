@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
-from services.metrics.api.parameters import Asking, KnownAt, Moment, business_date, refuse_unknown
+from services.metrics.api.parameters import Asking, KnownAt, Moment, business_date
 from services.metrics.api.telling import decimal_text, tell
 from services.metrics.domain.attainment import Attainment, attain, elapsed_share
 from services.metrics.domain.inquiry import Inquiry, inquire, is_flow, must_be_single
@@ -23,6 +23,7 @@ from shared.http.auth import require
 from shared.http.freshness import After
 from shared.http.openapi import problem_responses
 from shared.http.paging import Paging
+from shared.http.unknown import refuse_unknown
 from shared.kernel.errors import InvalidInputError
 
 router = APIRouter(prefix="/v1/targets", tags=["targets"],

@@ -3,11 +3,12 @@
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from services.metrics.api.parameters import Asking, refuse_unknown
+from services.metrics.api.parameters import Asking
 from services.metrics.audit import audit, digest
 from shared.http.answers import JsonResponse, answer
 from shared.http.auth import require
 from shared.http.freshness import After
+from shared.http.unknown import refuse_unknown
 
 router = APIRouter(prefix="/v1", tags=["upkeep"], dependencies=[Depends(refuse_unknown)])
 

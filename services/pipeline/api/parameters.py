@@ -6,7 +6,6 @@ from decimal import Decimal
 from typing import Annotated, Any, get_args
 
 from fastapi import Depends, Query, Request
-from fastapi.dependencies.models import Dependant
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
 from services.pipeline.domain.selection import Missing, Moment, Selection, Sort, SortField
@@ -154,19 +153,3 @@ async def _sort(
 
 
 Sorted = Annotated[Sort, Depends(_sort)]
-
-
-async def refuse_unknown(request: Request) -> None:
-    """A mistyped filter must not answer with everything."""
-    known = _names(request.scope["route"].dependant)
-    unknown = sorted(set(request.query_params) - known)
-    if unknown:
-        reason = f"is not known here: use {', '.join(sorted(known))}"
-        raise InvalidInputError(
-            "The request has parameters that this path does not take.",
-            faults=[Fault("query", reason)],
-        )
-
-
-def _names(dependant: Dependant) -> set[str]:
-    return {one.alias for one in dependant.query_params}.union(*map(_names, dependant.dependencies))

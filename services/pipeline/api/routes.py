@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
-from services.pipeline.api.parameters import Asking, At, Day, Selected, Sorted, refuse_unknown
+from services.pipeline.api.parameters import Asking, At, Day, Selected, Sorted
 from services.pipeline.domain.visits import slice_at, time_in_stages, visits
 from services.pipeline.queries.deals import digest, key_kinds, list_deals, read_deal, sum_stages, unknown_pipelines
 from services.pipeline.queries.snapshot import Questions
@@ -15,6 +15,7 @@ from shared.http.auth import require
 from shared.http.freshness import After
 from shared.http.openapi import problem_responses
 from shared.http.paging import Paging, link_next
+from shared.http.unknown import refuse_unknown
 from shared.kernel.errors import Fault, InvalidInputError, NotFoundError
 from shared.kernel.ids import is_id
 from shared.storage.database import Reader
