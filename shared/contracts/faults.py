@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args, get_origin
 import msgspec
 
 from shared.contracts.shape import Shape
-from shared.contracts.strict_json import Number
+from shared.contracts.strict_json import dumped
 from shared.kernel.errors import Fault
 
 _PATH = " - at "
@@ -80,9 +80,8 @@ def _explain_map(key_shape: Shape, entry: Shape, value: Any, pointer: str) -> It
 
 
 def _type_reason(shape: Shape, value: Any) -> str | None:
-    raw = value.encode() if isinstance(value, Number) else msgspec.json.encode(value)
     try:
-        msgspec.json.decode(raw, type=shape.type)
+        msgspec.json.decode(dumped(value), type=shape.type)
     except msgspec.ValidationError as error:
         return _worded(shape, str(error).partition(_PATH)[0])
     return None

@@ -4,6 +4,8 @@ import json
 import re
 from typing import NoReturn
 
+import msgspec
+
 from shared.kernel.errors import MalformedError, TooLargeError
 
 MAX_DEPTH = 32
@@ -73,3 +75,16 @@ def refuse_unstorable(value: object) -> None:
             refuse_unstorable(item)
     elif isinstance(value, str) and ("\0" in value or any("\ud800" <= char <= "\udfff" for char in value)):
         raise MalformedError("A string holds U+0000 or half of a surrogate pair.")
+
+
+def dumped(value: object) -> bytes:
+    """JSON of a parsed value, numbers again as they were written."""
+    return msgspec.json.encode(_numbers_raw(value))
+
+
+def _numbers_raw(value: object) -> object:
+    if isinstance(value, Number):
+        return msgspec.Raw(value.encode())
+    if isinstance(value, dict):
+        return {key: _numbers_raw(item) for key, item in value.items()}
+    return [_numbers_raw(item) for item in value] if isinstance(value, list) else value

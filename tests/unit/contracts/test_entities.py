@@ -217,3 +217,8 @@ def test_a_statement_keeps_its_end_and_its_date_apart() -> None:
     assert (told.id, told.said, told.ended, str(told.since)) == ("M", {"role": "x"}, False, "2026-01-31")
     bare = statement(b'{"id":"M","since":null}')
     assert (bare.said, bare.ended, bare.since) == ({}, None, None)
+
+
+@pytest.mark.parametrize("wrong", [[0], [[1.5]], {"a": 1}, {"a": [{"b": 2e3}]}, 7, True])
+def test_numbers_anywhere_in_a_wrong_value_are_a_fault_like_any_other(wrong: object) -> None:
+    assert faults("deal", {"id": "D-8", "stage": wrong}) == {"/stage": "must be a string"}
