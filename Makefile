@@ -39,7 +39,7 @@ fault: $(VENV)/installed-dev  ## Kills, freezes and partitions real processes.
 	$(BIN)/python -m pytest -m fault
 
 lock: | $(LOCKER)  ## Write the locks anew from pyproject.toml; UPGRADE=1 takes the newest versions.
-	$(LOCK) --extra forecast --extra local -o requirements.txt pyproject.toml
+	$(LOCK) --extra forecast --extra local --extra salesforce -o requirements.txt pyproject.toml
 	$(LOCK) --all-extras -c requirements.txt -o requirements-dev.txt pyproject.toml
 
 clean:  ## Delete what can be made again; the data of the local stack (`quintant reset`) stay.

@@ -24,6 +24,7 @@ from tests.running import Running
 from tests.servers import Server, new_broker, new_cluster, new_postgres
 
 settings.register_profile("quick", max_examples=20)  # for `make check`; `make test` draws the usual hundred
+settings.register_profile("thorough", max_examples=1000)
 
 _PREFIX = "quintant-test-"
 _OWNER = "owner.json"

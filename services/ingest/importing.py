@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -16,11 +16,15 @@ from services.ingest.domain.candidates import Candidate, Outcome, Status
 from services.ingest.imports import (
     Draft,
     Importer,
+    ImportFiles,
     ImportMapping,
     ImportRequest,
+    Limits,
+    Rejected,
     Rejection,
     RowWarning,
     default_as_of,
+    error_files,
     fingerprint,
 )
 from services.ingest.intake import Intake
@@ -34,6 +38,11 @@ _CHUNK = 2000
 _LISTED = 1000
 """Rejections listed in a report; all of them are counted."""
 
+_CONTENT_TYPES = {
+    ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    ".jsonl": "application/jsonl",
+    ".ndjson": "application/jsonl",
+}
 Read = Draft | Rejection | RowWarning
 
 
@@ -47,25 +56,36 @@ class ImportOrder:
     known_as_occurred: bool = False
     shift: timedelta = timedelta(0)
     dry_run: bool = False
+    sheet: str | None = None
+    """Of the Excel files, in place of the one that the mapping names."""
 
 
 @dataclass(slots=True)
-class _Report:
+class Report:
     """What became of the rows so far."""
+
+    rejected: Rejected
+    show: int = 0
+    """Of how many rows the drafts are kept."""
+    shown: dict[tuple[str, int | None], list[Draft]] = field(default_factory=dict)
 
     counts: Counter[Status] = field(default_factory=Counter)
     rejections: list[dict[str, Any]] = field(default_factory=list)
     warnings: list[RowWarning] = field(default_factory=list)
     places: dict[int, int] = field(default_factory=dict)
 
-    def refuse(self, file: str, row: int | None, column: str | None, reason: str) -> None:
+    def refuse(self, one: Rejection) -> None:
         self.counts[Status.REJECTED] += 1
+        self.rejected.add(one)
         if len(self.rejections) < _LISTED:
-            self.rejections.append({"file": file, "row": row, "column": column, "reason": reason})
+            self.rejections.append({"file": one.file, "row": one.row, "column": one.column, "reason": one.reason})
 
     def add(self, draft: Draft, outcome: Outcome) -> None:
+        place = (draft.file, draft.row)
+        if place in self.shown or len(self.shown) < self.show:
+            self.shown.setdefault(place, []).append(draft)
         if outcome.error is not None and outcome.status is Status.REJECTED:
-            self.refuse(draft.file, draft.row, None, outcome.error.detail)
+            self.refuse(Rejection(draft.file, draft.row, None, outcome.error.detail))
             return
         self.counts[outcome.status] += 1
         for partition, number in outcome.places:
@@ -89,25 +109,52 @@ class Imports:
         dated back for a source that already lives.
         """
         started = self.clock.now()
+        request = await self.prepare(order)
+        raws = {} if order.dry_run else await self._keep(order.files, started)
+        with Rejected() as rejected:
+            report = Report(rejected)
+            body = await self.take(order, request, report, raws)
+            if order.dry_run:
+                return {**body, "error_files": []}
+            files = ImportFiles(order.mapping, order.files, Limits(), order.sheet)
+            return await self._save(body, order.mapping.name, rejected, files, started)
+
+    async def prepare(self, order: ImportOrder) -> ImportRequest:
+        """Raises as `run`."""
         request = await asyncio.to_thread(self._request, order)
         await self._check_history(request)
+        return request
+
+    async def take(
+        self, order: ImportOrder, request: ImportRequest, report: Report, raws: Mapping[str, str]
+    ) -> dict[str, Any]:
+        """Take every row in, or look what would become of it; what is to be told."""
         import_id = (await asyncio.to_thread(fingerprint, request))[:32]
-        raws = {} if order.dry_run else await self._keep(order.files, started)
-        report = _Report()
         events = Importer().events(request)
         while read := await asyncio.to_thread(_next, events):
             await self._take(read, order, raws, report)
-        body = self._body(import_id, order, request, report)
-        if not order.dry_run:
+        return self._body(import_id, order, request, report)
+
+    async def _save(
+        self, body: dict[str, Any], mapping: str, rejected: Rejected, files: ImportFiles, started: datetime
+    ) -> dict[str, Any]:
+        """Keep the report, and the error files beside it."""
+        opened = error_files(rejected, files)
+        errors = await asyncio.to_thread(opened.__enter__)
+        try:
+            whole = {**body, "error_files": [{"file": file, "rows": rows} for file, rows in errors.rows.items()]}
             async with self.database.write() as writer:
                 await store.save_import(
-                    writer, import_id, order.mapping.name, body, started=started, finished=self.clock.now()
+                    writer, body["import_id"], mapping, whole, started=started, finished=self.clock.now()
                 )
-        return body
+                await store.save_import_errors(writer, body["import_id"], errors.parts())
+        finally:
+            opened.__exit__(None, None, None)
+        return whole
 
     def _request(self, order: ImportOrder) -> ImportRequest:
         now = self.clock.now()
-        as_of = order.as_of or default_as_of(order.mapping, order.files, self.zone, now)
+        as_of = order.as_of or default_as_of(order.mapping, order.files, self.zone, now, order.sheet)
         if as_of > now:
             raise InvalidInputError(
                 "These files are said to be exported in the future: they would win against every later export.",
@@ -120,6 +167,7 @@ class Imports:
             known_as_occurred=order.known_as_occurred,
             shift=order.shift,
             zone=self.zone,
+            sheet=order.sheet,
         )
 
     async def _check_history(self, request: ImportRequest) -> None:
@@ -139,17 +187,17 @@ class Imports:
             body = await asyncio.to_thread(path.read_bytes)
             ids[name] = f"file-{sha256(body).hexdigest()[:40]}"
             async with self.database.write() as writer:
-                await store.save_file(writer, ids[name], name, body, now)
+                await store.save_file(writer, ids[name], name, _content_type(name), body, now)
         return ids
 
-    async def _take(self, read: Sequence[Read], order: ImportOrder, raws: Mapping[str, str], report: _Report) -> None:
+    async def _take(self, read: Sequence[Read], order: ImportOrder, raws: Mapping[str, str], report: Report) -> None:
         drafts: list[Draft] = []
         for one in read:
             match one:
                 case Draft():
                     drafts.append(one)
                 case Rejection():
-                    report.refuse(one.file, one.row, one.column, one.reason)
+                    report.refuse(one)
                 case RowWarning():
                     report.warnings.append(one)
         candidates = await asyncio.to_thread(_candidates, drafts, raws, history=order.known_as_occurred)
@@ -165,7 +213,7 @@ class Imports:
             known = await queries.contents(reader, [one.identity for one in candidates])
         return [_foreseen(one, known.get(one.identity)) for one in candidates]
 
-    def _body(self, import_id: str, order: ImportOrder, request: ImportRequest, report: _Report) -> dict[str, Any]:
+    def _body(self, import_id: str, order: ImportOrder, request: ImportRequest, report: Report) -> dict[str, Any]:
         token = Token.of(self.generation, report.places.items()).encode() if report.places else None
         return {
             "import_id": import_id,
@@ -186,6 +234,10 @@ class Imports:
             "rejections": report.rejections,
             "token": token,
         }
+
+
+def _content_type(name: str) -> str:
+    return _CONTENT_TYPES.get(PurePath(name).suffix.lower(), "text/csv")
 
 
 def _next(events: Iterator[Read]) -> list[Read]:

@@ -4,12 +4,16 @@ Concurrent requests share one commit (group commit): while one is under way the 
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
+from services.ingest import sourcebook, waiting_reads
 from services.ingest.domain.candidates import Candidate, Outcome, Status
 from services.ingest.domain.partitions import partition_of
+from services.ingest.sources.adapter import ToRead
+from services.ingest.store import Raw, save_raws
 from shared.contracts.entities import ENTITIES
 from shared.kernel.clock import Clock
 from shared.kernel.errors import ConflictError, UnavailableError
@@ -26,25 +30,19 @@ _LARGEST = 2000
 
 
 @dataclass(frozen=True, slots=True)
-class Raw:
-    """What came in, byte for byte; `headers` without credentials and signatures."""
-
-    id: str
-    received_at: datetime
-    kind: str
-    content_type: str
-    headers: Mapping[str, str]
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class Submission:
     """The candidates of one request, and the bytes that they were read from."""
 
     candidates: Sequence[Candidate]
     raw: Raw | None = None
+    """Kept if any of the candidates is new, or if there is something to read."""
     revision: int = 0
     """Above 0 when a mended adapter reads old bytes anew."""
+    reads: Sequence[ToRead] = ()
+    """Objects of the raw's source that have to be read from its API."""
+
+    delivered: bool = False
+    """A configured source delivered it: deliveries are counted, also those that say nothing new."""
 
 
 @dataclass(slots=True)
@@ -82,7 +80,7 @@ class Inbox:
     async def accept(self, submission: Submission) -> list[Outcome]:
         """What became of each candidate, after the commit. Raises UnavailableError: then nothing was accepted, or it
         cannot be known, and sending the same events again does no harm."""
-        if not submission.candidates:
+        if not submission.candidates and not submission.reads and not submission.delivered:
             return []
         waiting = _Waiting(submission, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
@@ -96,9 +94,7 @@ class Inbox:
             group = self._take()
             began = self._clock.monotonic()
             try:
-                outcomes = await self._commit(
-                    [_Row(c, one.submission) for one in group for c in one.submission.candidates]
-                )
+                outcomes = await self._commit([one.submission for one in group])
             except UnavailableError as error:
                 for one in group:
                     _fail(one.done, error)
@@ -126,7 +122,8 @@ class Inbox:
             self._arrived.clear()
         return group
 
-    async def _commit(self, rows: Sequence[_Row]) -> list[Outcome]:
+    async def _commit(self, submissions: Sequence[Submission]) -> list[Outcome]:
+        rows = [_Row(candidate, one) for one in submissions for candidate in one.candidates]
         first: dict[tuple[str, str, int], _Row] = {}
         for row in rows:
             first.setdefault(row.key, row)
@@ -136,11 +133,14 @@ class Inbox:
             heads = await _heads(writer)
             today = max(self._calendar.day(heads.now), heads.known_on)
             fresh = await self._insert(writer, list(first.values()), heads.now, today)
-            await _keep_raw(writer, [first[key] for key in fresh])
+            new = {id(first[key].submission) for key in fresh}
+            await save_raws(writer, [one.raw for one in submissions if one.raw and (one.reads or id(one) in new)])
+            await waiting_reads.ask(writer, _reads(submissions), heads.now)
             places = await self._number(writer, [(seq, first[key]) for key, seq in fresh.items()], heads, today)
             known = await _known(writer, [key for key in first if key not in fresh])
             outcomes = [_outcome(row, first, fresh, places, known) for row in rows]
             await _count(writer, outcomes, first, heads.now)
+            await _count_deliveries(writer, submissions, today, heads.now)
             await writer.execute(f"NOTIFY {CHANNEL}")
         return outcomes
 
@@ -243,20 +243,14 @@ async def _heads(writer: Writer) -> _Heads:
     )
 
 
-async def _keep_raw(writer: Writer, fresh: Sequence[_Row]) -> None:
-    raws = {row.submission.raw.id: row.submission.raw for row in fresh if row.submission.raw}.values()
-    if raws:
-        await writer.execute(
-            """INSERT INTO raw (id, received_at, kind, content_type, headers, body)
-               SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::jsonb[], $6::bytea[])
-               ON CONFLICT (id) DO NOTHING""",
-            [raw.id for raw in raws],
-            [raw.received_at for raw in raws],
-            [raw.kind for raw in raws],
-            [raw.content_type for raw in raws],
-            [dict(raw.headers) for raw in raws],
-            [raw.body for raw in raws],
-        )
+def _reads(submissions: Sequence[Submission]) -> list[tuple[str, ToRead]]:
+    return [(one.raw.source, read) for one in submissions if one.raw and one.raw.source for read in one.reads]
+
+
+async def _count_deliveries(writer: Writer, submissions: Sequence[Submission], day: date, now: datetime) -> None:
+    counts = Counter(one.raw.source for one in submissions if one.raw and one.raw.source and one.delivered)
+    if counts:
+        await sourcebook.count_deliveries(writer, counts, day, now)
 
 
 def _fail(done: "asyncio.Future[list[Outcome]]", error: Exception) -> None:
@@ -320,6 +314,8 @@ async def _count(
     writer: Writer, outcomes: Sequence[Outcome], first: Mapping[tuple[str, str, int], _Row], now: datetime
 ) -> None:
     """Keep the figures of each source."""
+    if not outcomes:
+        return
     rows = {(row.candidate.identity): row.candidate for row in first.values()}
     sources = sorted({one.source for one in outcomes if one.source})
     counted = {name: [one for one in outcomes if one.source == name] for name in sources}

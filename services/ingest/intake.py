@@ -8,12 +8,13 @@ import structlog
 
 from services.ingest import queries, store
 from services.ingest.domain.candidates import Candidate, Outcome, Status
-from services.ingest.domain.stages import StageNamed, UnknownStageError, is_configured, stage_named, unknown_stage
-from services.ingest.inbox import Inbox, Raw, Submission
-from services.ingest.store import Held
+from services.ingest.domain.stages import StageNamed, is_configured, stages_named, unknown_stage
+from services.ingest.inbox import Inbox, Submission
+from services.ingest.sources.adapter import ToRead
+from services.ingest.store import Held, Raw
 from shared.contracts.entities import statement
 from shared.kernel.clock import Clock
-from shared.kernel.errors import ConflictError, NotFoundError, QuintantError
+from shared.kernel.errors import ConflictError, NotFoundError
 from shared.kernel.ids import derived_id
 from shared.sales.company import Pipelines
 from shared.storage.database import Database
@@ -42,52 +43,78 @@ class Intake:
     _labels: dict[str, frozenset[str]] = field(default_factory=dict)
     """Stage map → labels that it is known to explain; what is missing here is looked up."""
 
-    async def take(self, read: Sequence[Candidate | Outcome], raw: Raw | None, *, kind: str) -> list[Outcome]:
-        """What became of each, in order; events that were refused before pass through. `kind` is for telemetry."""
+    async def take(
+        self,
+        read: Sequence[Candidate | Outcome],
+        raw: Raw | None,
+        *,
+        kind: str,
+        reads: Sequence[ToRead] = (),
+        delivered: bool = False,
+    ) -> list[Outcome]:
+        """What became of each, in order; events that were refused before pass through. `kind` is for telemetry; `reads`
+        are put into the queue in the same commit, in which a delivery of a configured source is counted too."""
         candidates = [one for one in read if isinstance(one, Candidate)]
         waiting = {id(one) for one in candidates if await self._is_puzzling(one)}
-        taken = await self._accept([one for one in candidates if id(one) not in waiting], raw)
+        taken = await self._accept(
+            [one for one in candidates if id(one) not in waiting], raw, reads, delivered=delivered
+        )
         if waiting:  # a stage map may have come in the same request
             puzzling = [one for one in candidates if id(one) in waiting]
             clear = [one for one in puzzling if not await self._is_puzzling(one)]
             taken |= await self._accept(clear, raw)
-            taken |= await self._hold([one for one in puzzling if id(one) not in taken])
+            taken |= await self._hold([one for one in puzzling if id(one) not in taken], raw)
         outcomes = [one if isinstance(one, Outcome) else taken[id(one)] for one in read]
         for outcome in outcomes:
             self.metrics.add(_COUNTERS[outcome.status], source_kind=kind)
         await self._release_waiting(candidates, outcomes)
         return outcomes
 
-    async def _accept(self, candidates: Sequence[Candidate], raw: Raw | None) -> dict[int, Outcome]:
-        outcomes = await self.inbox.accept(Submission(candidates, raw))
+    async def _accept(
+        self, candidates: Sequence[Candidate], raw: Raw | None, reads: Sequence[ToRead] = (), *, delivered: bool = False
+    ) -> dict[int, Outcome]:
+        outcomes = await self.inbox.accept(Submission(candidates, raw, reads=reads, delivered=delivered))
         return {id(candidate): outcome for candidate, outcome in zip(candidates, outcomes, strict=True)}
 
     async def _is_puzzling(self, candidate: Candidate) -> bool:
         """Whether a deal names a stage that means nothing yet."""
-        named = stage_named(candidate.source, statement(candidate.public).said) if candidate.entity == "deal" else None
-        if named is None or is_configured(named, self.pipelines):
+        named = self._named(candidate)
+        if not named or any(is_configured(one, self.pipelines) for one in named):
             return False
+        return not any([await self._is_mapped(one) for one in named])
+
+    def _named(self, candidate: Candidate) -> list[StageNamed]:
+        if candidate.entity != "deal":
+            return []
+        return stages_named(candidate.source, statement(candidate.public).said, self.pipelines)
+
+    async def _is_mapped(self, named: StageNamed) -> bool:
         if named.label not in self._labels.get(named.stage_map, ()):
             async with self.database.read() as reader:
                 labels = await queries.mapped_labels(reader, named.stage_map, named.pipeline, self.pipelines)
             self._labels[named.stage_map] = labels
-        return named.label not in self._labels[named.stage_map]
+        return named.label in self._labels[named.stage_map]
 
-    async def _hold(self, candidates: Sequence[Candidate]) -> dict[int, Outcome]:
-        held = {id(one): _held(one) for one in candidates}
+    async def _hold(self, candidates: Sequence[Candidate], raw: Raw | None) -> dict[int, Outcome]:
+        """Set aside what names an unknown stage, with the bytes from which it was read."""
+        held = {id(one): _held(replace(one, raw_id=raw.id) if raw else one, self._named(one)[0]) for one in candidates}
         async with self.database.write() as writer:
+            if held and raw:
+                await store.save_raws(writer, [raw])
             await store.save_held(writer, list(held.values()), self.clock.now())
         return {
             key: Outcome(one.source, one.event_id, Status.QUARANTINED, quarantine_id=one.id)
             for key, one in held.items()
         }
 
-    async def hold_raw(self, held: Held) -> Outcome:
-        """Set aside bytes that are genuine but that no adapter can read yet."""
+    async def hold_raw(self, raw: Raw, source: str, reason: str, detail: str) -> Outcome:
+        """Set aside bytes that are genuine but that no adapter can read yet; the same bytes once."""
+        held = Held(derived_id(source, raw.id), source, raw.id, "", reason, detail, raw_id=raw.id)
         async with self.database.write() as writer:
+            await store.save_raws(writer, [raw])
             await store.save_held(writer, [held], self.clock.now())
-        self.metrics.add(metric_names.INGEST_QUARANTINED, source_kind="webhook")
-        return Outcome(held.source, held.event_id, Status.QUARANTINED, quarantine_id=held.id)
+        self.metrics.add(metric_names.INGEST_QUARANTINED, source_kind=raw.kind)
+        return Outcome(source, raw.id, Status.QUARANTINED, quarantine_id=held.id)
 
     async def _release_waiting(self, candidates: Sequence[Candidate], outcomes: Sequence[Outcome]) -> None:
         """What waited for something that has just come is tried again by itself."""
@@ -100,7 +127,17 @@ class Intake:
                     await self.retry(held_id)
 
     async def retry(self, held_id: str) -> Outcome:
-        """Try a quarantined candidate again. Raises NotFoundError, or ConflictError if it was released before."""
+        """Try a quarantined candidate again. Raises NotFoundError, or ConflictError if it was released before or is no
+        candidate but bytes."""
+        held = await self.held(held_id)
+        if held.candidate is None:
+            raise ConflictError("No adapter of this version can read these bytes: update ingest, then try again.")
+        outcome = await self._try(held.candidate)
+        await self.note_attempt(held_id, outcome)
+        return replace(outcome, quarantine_id=held_id)
+
+    async def held(self, held_id: str) -> Held:
+        """What waits under this id. Raises NotFoundError, or ConflictError if it was released before."""
         async with self.database.read() as reader:
             found = await queries.held_one(reader, held_id)
         if found is None:
@@ -108,32 +145,24 @@ class Intake:
         held, released_at = found
         if released_at is not None:
             raise ConflictError("This was taken in before.")
-        if held.candidate is None:
-            raise ConflictError("No adapter of this version can read these bytes: update ingest, then try again.")
-        outcome = await self._try(held.candidate)
+        return held
+
+    async def note_attempt(self, held_id: str, outcome: Outcome) -> None:
+        """Remember how an attempt ended; what was accepted, or was known, is released."""
         done = outcome.status in (Status.ACCEPTED, Status.DUPLICATE)
         async with self.database.write() as writer:
             detail = "" if outcome.error is None else outcome.error.detail
             await store.save_attempt(writer, held_id, released_at=self.clock.now() if done else None, detail=detail)
         _LOG.info("quarantine_retried", id=held_id, status=outcome.status)
-        return replace(outcome, quarantine_id=held_id)
 
     async def _try(self, candidate: Candidate) -> Outcome:
         if await self._is_puzzling(candidate):
-            error: QuintantError = unknown_stage(_named(candidate))
+            error = unknown_stage(self._named(candidate)[0])
             return Outcome(candidate.source, candidate.id, Status.QUARANTINED, error=error)
         return (await self.inbox.accept(Submission([candidate])))[0]
 
 
-def _named(candidate: Candidate) -> StageNamed:
-    named = stage_named(candidate.source, statement(candidate.public).said)
-    if named is None:
-        raise UnknownStageError("The event names no stage.")
-    return named
-
-
-def _held(candidate: Candidate) -> Held:
-    named = _named(candidate)
+def _held(candidate: Candidate, named: StageNamed) -> Held:
     error = unknown_stage(named)
     return Held(
         derived_id(candidate.source, candidate.id),

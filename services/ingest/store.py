@@ -1,10 +1,12 @@
 """Writes around the inbox: the quarantine and the imports."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from services.ingest.domain.candidates import Candidate
+from services.ingest.imports import ErrorPart
 from services.ingest.wire import pack_candidate
 from shared.storage.database import Reader, Writer
 
@@ -20,9 +22,41 @@ class Held:
     reason: str
     detail: str
     candidate: Candidate | None = None
-    raw_kind: str | None = None
-    raw_headers: Mapping[str, str] | None = None
-    raw_body: bytes | None = None
+    raw_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """What came in, byte for byte; `headers` without credentials and signatures."""
+
+    id: str
+    received_at: datetime
+    kind: str
+    """events, webhook or read."""
+    content_type: str
+    headers: Mapping[str, Any]
+    body: bytes = field(repr=False)
+    source: str | None = None
+    """Name of the configured source that sent it, or from whose API it was read."""
+
+
+async def save_raws(writer: Writer, raws: Sequence[Raw]) -> None:
+    """Keep bytes; what is kept already stays as it is."""
+    first = {raw.id: raw for raw in raws}.values()
+    if first:
+        await writer.execute(
+            """INSERT INTO raw (id, received_at, kind, content_type, headers, body, source)
+               SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::jsonb[], $6::bytea[],
+                                    $7::text[])
+               ON CONFLICT (id) DO NOTHING""",
+            [raw.id for raw in first],
+            [raw.received_at for raw in first],
+            [raw.kind for raw in first],
+            [raw.content_type for raw in first],
+            [dict(raw.headers) for raw in first],
+            [raw.body for raw in first],
+            [raw.source for raw in first],
+        )
 
 
 async def save_held(writer: Writer, held: Sequence[Held], now: datetime) -> None:
@@ -30,8 +64,8 @@ async def save_held(writer: Writer, held: Sequence[Held], now: datetime) -> None
     for one in held:
         await writer.execute(
             """INSERT INTO quarantine (id, received_at, source, event_id, waits_for, reason, detail, candidate,
-                                       raw_kind, raw_headers, raw_body, attempts)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0)
+                                       raw_id, attempts)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0)
                ON CONFLICT (source, event_id) DO NOTHING""",
             one.id,
             now,
@@ -41,9 +75,7 @@ async def save_held(writer: Writer, held: Sequence[Held], now: datetime) -> None
             one.reason,
             one.detail,
             None if one.candidate is None else pack_candidate(one.candidate),
-            one.raw_kind,
-            None if one.raw_headers is None else dict(one.raw_headers),
-            one.raw_body,
+            one.raw_id,
         )
 
 
@@ -82,13 +114,28 @@ async def save_import(
     )
 
 
-async def save_file(writer: Writer, raw_id: str, name: str, body: bytes, now: datetime) -> None:
+async def save_import_errors(writer: Writer, import_id: str, parts: Iterable[ErrorPart]) -> None:
+    """Keep the error files of an import in place of those of its run before."""
+    await writer.execute("DELETE FROM import_error WHERE import_id = $1", import_id)
+    for part in parts:
+        await writer.execute(
+            "INSERT INTO import_error (import_id, number, file, rows, body) VALUES ($1, $2, $3, $4, $5)",
+            import_id,
+            part.number,
+            part.file,
+            part.rows,
+            part.body,
+        )
+
+
+async def save_file(writer: Writer, raw_id: str, name: str, content_type: str, body: bytes, now: datetime) -> None:
     """Keep an imported file, byte for byte; the same bytes once."""
     await writer.execute(
         """INSERT INTO raw (id, received_at, kind, content_type, headers, body)
-           VALUES ($1, $2, 'import', 'text/csv', $3, $4) ON CONFLICT (id) DO NOTHING""",
+           VALUES ($1, $2, 'import', $3, $4, $5) ON CONFLICT (id) DO NOTHING""",
         raw_id,
         now,
+        content_type,
         {"file": name},
         body,
     )

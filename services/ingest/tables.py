@@ -6,6 +6,7 @@ from sqlalchemy import (
     Column,
     Date,
     DateTime,
+    ForeignKey,
     Identity,
     Index,
     Integer,
@@ -14,6 +15,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -24,10 +26,12 @@ Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("received_at", DateTime(timezone=True), nullable=False),
-    Column("kind", Text, nullable=False, comment="events, webhook or import"),
+    Column("kind", Text, nullable=False, comment="events, webhook, read or import"),
     Column("content_type", Text, nullable=False),
     Column("headers", JSONB, nullable=False, comment="never credentials or signatures"),
     Column("body", LargeBinary, nullable=False),
+    Column("source", Text, comment="name of the configured source that sent it or was read"),
+    Index("raw_source", "source", "received_at", "id", postgresql_where=text("source IS NOT NULL")),
     comment="What came in, byte for byte, so that a mended adapter can read it anew.",
 )
 Table(
@@ -54,6 +58,7 @@ Table(
     Column("raw_part", Text, comment="place in a batch, or file and row"),
     UniqueConstraint("source", "event_id", "revision", name="event_identity"),
     Index("event_subject", "entity", "subject"),
+    Index("event_accepted", "accepted_at", postgresql_using="brin"),
     comment="Every event ever accepted.",
 )
 Table(
@@ -98,9 +103,7 @@ Table(
     Column("reason", Text, nullable=False),
     Column("detail", Text, nullable=False),
     Column("candidate", LargeBinary, comment="null: the raw bytes have to be read again"),
-    Column("raw_kind", Text),
-    Column("raw_headers", JSONB),
-    Column("raw_body", LargeBinary),
+    Column("raw_id", Text),
     Column("attempts", Integer, nullable=False),
     Column("released_at", DateTime(timezone=True)),
     UniqueConstraint("source", "event_id", name="quarantine_identity"),
@@ -114,4 +117,78 @@ Table(
     Column("finished_at", DateTime(timezone=True)),
     Column("mapping", Text, nullable=False),
     Column("report", JSONB, nullable=False),
+)
+Table(
+    "import_error",
+    metadata,
+    Column("import_id", Text, ForeignKey("import.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("file", Text, nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("body", LargeBinary, nullable=False, comment="a piece of CSV, compressed with zlib"),
+    comment="The rejected rows of each import, with what is wrong and their cells as they came.",
+)
+Table(
+    "to_read",
+    metadata,
+    Column("source", Text, primary_key=True, comment="name of the configured source"),
+    Column("kind", Text, primary_key=True),
+    Column("object_id", Text, primary_key=True, comment="in the source"),
+    Column("asked_at", DateTime(timezone=True), nullable=False, comment="since when it waits"),
+    Column("due_at", DateTime(timezone=True), nullable=False),
+    Column("asked", BigInteger, nullable=False, comment="how often; what is asked for again meanwhile is read again"),
+    Column("attempts", Integer, nullable=False),
+    Column("cause", Text),
+    Column("detail", Text, nullable=False, comment="why the last attempt failed"),
+    Index("to_read_due", "source", "due_at"),
+    comment="Objects of which a delivery said too little: they are read from the source's API.",
+)
+Table(
+    "refusal",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("reason", Text, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    comment="Deliveries that were not genuine.",
+)
+Table(
+    "coverage",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("day", Date, primary_key=True, comment="business day of the delivery, or of the change that was polled"),
+    Column("delivered", BigInteger, nullable=False, comment="genuine deliveries, repeated ones included"),
+    Column("last_delivery_at", DateTime(timezone=True)),
+    Column("polled", BigInteger, nullable=False, comment="changed objects that polling found"),
+    Column("reconciled", BigInteger, nullable=False, comment="of them, how many no delivery had told of"),
+    comment="What webhooks brought, and what they missed.",
+)
+Table(
+    "poll",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("connected_at", DateTime(timezone=True), nullable=False, comment="changes before it were not ours to hear"),
+    Column("through", DateTime(timezone=True), comment="everything that changed before has been polled"),
+    Column("until", DateTime(timezone=True), comment="end of the window that is being polled"),
+    Column("page", Text, comment="where in that window"),
+    Column("polled_at", DateTime(timezone=True)),
+    Column("detail", Text, nullable=False, comment="why it fails, if it does"),
+)
+Table(
+    "subscription",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("id", Text, nullable=False),
+    Column("expires_at", DateTime(timezone=True)),
+    Column("checked_at", DateTime(timezone=True), nullable=False),
+    Column("detail", Text, nullable=False),
+)
+Table(
+    "feed",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("position", Text, nullable=False),
+    Column("moved_at", DateTime(timezone=True), nullable=False),
+    comment="How far a stream that we pull has been taken in.",
 )

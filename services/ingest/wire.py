@@ -1,12 +1,18 @@
 """Between the outside's events and candidates: checked against the contract, personal data set apart."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
 import msgspec
 
+from services.ingest.domain.agreement import Said
 from services.ingest.domain.candidates import Candidate, Outcome, Status
-from shared.contracts.entities import canonical, decode_data, entity_of
+from shared.contracts.entities import canonical, decode_data, entity_of, statement
 from shared.contracts.envelope import Event, Refused
 from shared.kernel.errors import QuintantError
 
+_encode = msgspec.json.Encoder(order="sorted").encode
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder(Candidate).decode
 
@@ -30,7 +36,7 @@ def candidate_of(event: Event, *, raw_part: str | None = None) -> Candidate:
     )
 
 
-def read(events: list[Event | Refused]) -> list[Candidate | Outcome]:
+def read(events: Sequence[Event | Refused]) -> list[Candidate | Outcome]:
     """A candidate for each good event, and a rejection for each that is not."""
     found: list[Candidate | Outcome] = []
     for place, event in enumerate(events):
@@ -42,6 +48,23 @@ def read(events: list[Event | Refused]) -> list[Candidate | Outcome]:
         except QuintantError as error:
             found.append(Outcome(event.source, event.id, Status.REJECTED, error=error))
     return found
+
+
+def said(candidate: Candidate) -> Said:
+    """What a candidate says, for comparing it with what is known."""
+    found = statement(candidate.public)
+    personal = msgspec.json.decode(candidate.personal) if candidate.personal else {}
+    return Said(candidate, found.said, found.ended, personal)
+
+
+def without(candidate: Candidate, removed: Mapping[str, Sequence[str]]) -> Candidate:
+    """The candidate, also saying that these entries of its collections are gone."""
+    if not removed:
+        return candidate
+    fields: dict[str, Any] = msgspec.json.decode(candidate.public)
+    for name, entries in removed.items():
+        fields[name] = {**(fields.get(name) or {}), **dict.fromkeys(entries)}
+    return replace(candidate, public=_encode(fields))
 
 
 def pack_candidate(candidate: Candidate) -> bytes:

@@ -3,26 +3,36 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
 from fastapi import FastAPI
 
+from services.ingest.accounts import Accounts, Connected
 from services.ingest.api import ROUTERS
-from services.ingest.api.rooms import Rooms, Webhook
+from services.ingest.api.rooms import Rooms
 from services.ingest.importing import Imports
 from services.ingest.inbox import Inbox
 from services.ingest.intake import Intake
+from services.ingest.receiving import Receiving
+from services.ingest.refusals import Refusals
 from services.ingest.relay import InboxStream
+from services.ingest.replaying import Replays
 from services.ingest.settings import Settings
-from services.ingest.sources import ADAPTERS
+from services.ingest.source_reading import SourceReading
+from services.ingest.sources import reach
+from services.ingest.sources.api import Reach
+from services.ingest.sources.calling import Calling
+from services.ingest.upkeep.running import Upkeep
 from shared.contracts.envelope import MAX_BODY_BYTES
 from shared.contracts.topics import topic_name
 from shared.http.app import Surroundings, create_app
 from shared.http.auth import ApiKeys
+from shared.http.client import Requester
 from shared.http.health import Readiness
 from shared.http.limits import Limits
-from shared.kernel.clock import SystemClock
+from shared.kernel.clock import Clock, SystemClock
 from shared.messaging.failpoints import Failpoints
 from shared.messaging.relay import StreamRelay
 from shared.runtime.api import serve_api
@@ -34,6 +44,8 @@ from shared.telemetry.metrics import Metrics
 
 VERSION = "0.1.0"
 SCHEMA = "ingest"
+_SOURCE_SECONDS = 30.0
+"""How long one call to a source's API may take."""
 
 
 async def run_migrate(settings: Settings, _shutdown: Shutdown) -> None:
@@ -73,8 +85,39 @@ async def run_worker(settings: Settings, shutdown: Shutdown) -> None:
             clock=clock,
             failpoints=Failpoints(settings.failpoint),
         )
-        async with health_port(surroundings, version=VERSION, host=settings.http_host, port=settings.health_port):
-            await supervise({"relay": relay.run}, shutdown)
+        async with (
+            health_port(surroundings, version=VERSION, host=settings.http_host, port=settings.health_port),
+            Requester(deadline_seconds=_SOURCE_SECONDS) as requester,
+        ):
+            inbox, upkeep = build_upkeep(settings, database, metrics, requester)
+            await supervise({"relay": relay.run, "inbox": inbox.run, "sources": upkeep.run}, shutdown)
+
+
+def build_upkeep(
+    settings: Settings, database: Database, metrics: Metrics, requester: Requester
+) -> tuple[Inbox, Upkeep]:
+    """What keeps the sources complete, and the inbox writer that it needs to be running."""
+    clock, company = SystemClock(), settings.company()
+    inbox = Inbox(database, company.calendar, settings.partitions, metrics, clock)
+    intake = Intake(database, inbox, company.pipelines, metrics, clock)
+    accounts = Accounts(settings.ingest_sources_file, settings.ingest_public_url)
+    return inbox, Upkeep(
+        accounts=accounts,
+        database=database,
+        receiving=Receiving(database, accounts, intake, Refusals(database, company.calendar, clock), metrics),
+        reach=partial(_reach, requester, clock),
+        metrics=metrics,
+        calendar=company.calendar,
+        clock=clock,
+        public_url=settings.ingest_public_url,
+        poll_every=timedelta(seconds=settings.ingest_poll_seconds),
+        poll_grace=timedelta(seconds=settings.ingest_poll_grace_seconds),
+    )
+
+
+def _reach(requester: Requester, clock: Clock, connected: Connected) -> Reach:
+    calling = Calling(requester, clock, connected.adapter.card.rate)
+    return reach(connected.adapter, connected.account, calling)
 
 
 def build_api(settings: Settings, database: Database, metrics: Metrics, *, on_death: Callable[[str], None]) -> FastAPI:
@@ -83,14 +126,18 @@ def build_api(settings: Settings, database: Database, metrics: Metrics, *, on_de
     company = settings.company()
     inbox = Inbox(database, company.calendar, settings.partitions, metrics, clock)
     intake = Intake(database, inbox, company.pipelines, metrics, clock)
+    accounts = Accounts(settings.ingest_sources_file, settings.ingest_public_url)
+    refusals = Refusals(database, company.calendar, clock)
+    requester = Requester(deadline_seconds=_SOURCE_SECONDS)
+    public_url = settings.ingest_public_url
     rooms = Rooms(
         database=database,
         intake=intake,
         imports=Imports(database, intake, company.calendar.zone, settings.generation, clock),
-        webhooks={
-            name: Webhook(ADAPTERS[one.adapter], tuple(secret.get_secret_value() for secret in one.secrets))
-            for name, one in settings.ingest_webhook_sources.items()
-        },
+        receiving=Receiving(database, accounts, intake, refusals, metrics),
+        replays=Replays(database, accounts, intake, inbox),
+        reading=SourceReading(database, accounts, company.calendar, clock, requester, public_url),
+        public_url=public_url,
         generation=settings.generation,
         clock=clock,
     )
@@ -101,7 +148,7 @@ def build_api(settings: Settings, database: Database, metrics: Metrics, *, on_de
         version=VERSION,
         description="Everything comes in here, is checked, kept as it came, numbered and published.",
         routers=ROUTERS,
-        lifespan=partial(_inbox_running, inbox, on_death),
+        lifespan=partial(_running, inbox, refusals, requester, on_death),
         limits=Limits(body_bytes=MAX_BODY_BYTES, by_prefix={"/v1/imports": settings.ingest_import_bytes}),
         signed_prefixes=("/v1/webhooks/",),
     )
@@ -110,15 +157,29 @@ def build_api(settings: Settings, database: Database, metrics: Metrics, *, on_de
 
 
 @asynccontextmanager
-async def _inbox_running(inbox: Inbox, on_death: Callable[[str], None], _app: FastAPI) -> AsyncIterator[None]:
+async def _running(
+    inbox: Inbox, refusals: Refusals, requester: Requester, on_death: Callable[[str], None], _app: FastAPI
+) -> AsyncIterator[None]:
     """Without its inbox writer the process must not go on: requests would wait for ever."""
-    running = asyncio.create_task(inbox.run(), name="inbox")
-    running.add_done_callback(lambda task: None if task.cancelled() else on_death(f"inbox ended: {task.exception()!r}"))
-    try:
-        yield
-    finally:
-        running.cancel()
-        await asyncio.wait([running])
+
+    def ended(task: asyncio.Task[None]) -> None:
+        if not task.cancelled():
+            on_death(f"{task.get_name()} ended: {task.exception()!r}")
+
+    running = [
+        asyncio.create_task(inbox.run(), name="inbox"),
+        asyncio.create_task(refusals.run(), name="refusals"),
+    ]
+    for task in running:
+        task.add_done_callback(ended)
+    async with requester:
+        try:
+            yield
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.wait(running)
+            await refusals.flush()
 
 
 @asynccontextmanager

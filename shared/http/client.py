@@ -1,8 +1,8 @@
-"""The only outgoing HTTP of the services: one POST to a configured receiver, with one deadline for all of it."""
+"""The only outgoing HTTP of the services: to configured receivers and sources, with one deadline for all of a call."""
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, timedelta
 from email.utils import parsedate_to_datetime
 from types import TracebackType
@@ -11,10 +11,12 @@ from typing import Literal, Self
 import httpx
 
 from shared.kernel.clock import Clock
+from shared.kernel.errors import UnavailableError
 
 Outcome = Literal["delivered", "retry", "gone", "refused"]
 
 LONGEST_RETRY_AFTER = timedelta(days=1)
+LONGEST_ANSWER = 64 * 1024 * 1024
 _TRANSIENT = frozenset({408, 425, 429})
 
 
@@ -31,11 +33,19 @@ class Delivery:
     """The kind of failure when no answer came; never an address."""
 
 
-class Deliverer:
-    """Posts and judges the answer. Follows no redirects, keeps no cookies, reads no proxies or netrc from outside."""
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Any answer; header names are lower-case."""
 
-    def __init__(self, *, clock: Clock, deadline_seconds: float = 10.0, user_agent: str = "quintant") -> None:
-        self._clock = clock
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+
+
+class _Client:
+    """Follows no redirects, keeps no cookies, reads no proxies or netrc from outside."""
+
+    def __init__(self, *, deadline_seconds: float = 10.0, user_agent: str = "quintant") -> None:
         self._deadline = deadline_seconds
         self._client = httpx.AsyncClient(
             timeout=httpx.Timeout(deadline_seconds),
@@ -51,6 +61,41 @@ class Deliverer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._client.aclose()
+
+
+class Requester(_Client):
+    """Calls the API of a source."""
+
+    async def request(self, method: str, url: str, headers: Mapping[str, str], body: bytes = b"") -> Answer:
+        """One call, whatever it is answered. Raises UnavailableError, which never names the address, when no whole
+        answer of at most 64 MiB comes within the deadline."""
+        try:
+            async with (
+                asyncio.timeout(self._deadline),
+                self._client.stream(method, url, content=body or None, headers=dict(headers)) as response,
+            ):
+                return Answer(response.status_code, dict(response.headers), await _bounded(response))
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, OSError) as error:
+            raise UnavailableError(type(error).__name__) from None
+        finally:
+            self._client.cookies.clear()
+
+
+async def _bounded(response: httpx.Response) -> bytes:
+    body = bytearray()
+    async for chunk in response.aiter_bytes():
+        body += chunk
+        if len(body) > LONGEST_ANSWER:
+            raise httpx.ReadError("too long")
+    return bytes(body)
+
+
+class Deliverer(_Client):
+    """Posts and judges the answer."""
+
+    def __init__(self, *, clock: Clock, deadline_seconds: float = 10.0, user_agent: str = "quintant") -> None:
+        super().__init__(deadline_seconds=deadline_seconds, user_agent=user_agent)
+        self._clock = clock
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Delivery:
         """One attempt. Raises nothing that the receiver or the network can cause."""

@@ -23,6 +23,7 @@ class Metric:
 SERVICES = ("ingest", "pipeline", "metrics", "forecast")
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "other")
 STATUS_CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx")
+REFUSALS = ("missing-header", "malformed", "version", "signature", "timestamp")
 DELIVERY_OUTCOMES = ("delivered", "retry", "gone", "refused")
 
 FAST_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -34,6 +35,16 @@ INGEST_ACCEPTED = "quintant_ingest_accepted_total"
 INGEST_DUPLICATE = "quintant_ingest_duplicate_total"
 INGEST_REJECTED = "quintant_ingest_rejected_total"
 INGEST_QUARANTINED = "quintant_ingest_quarantined_total"
+INGEST_REFUSED = "quintant_ingest_refused_total"
+SOURCE_READS = "quintant_source_reads_total"
+SOURCE_BACKLOG = "quintant_source_backlog_objects"
+SOURCE_BACKLOG_AGE = "quintant_source_backlog_age_seconds"
+SOURCE_POLLED = "quintant_source_polled_total"
+SOURCE_RECONCILED = "quintant_source_reconciled_total"
+SOURCE_POLL_AGE = "quintant_source_poll_age_seconds"
+SOURCE_COMPLETENESS = "quintant_source_completeness_ratio"
+SOURCE_EXPIRES = "quintant_source_subscription_expires_timestamp_seconds"
+SOURCE_TROUBLE = "quintant_source_trouble"
 INBOX_COMMIT_SECONDS = "quintant_inbox_commit_seconds"
 RELAY_SENT = "quintant_relay_sent_total"
 RELAY_LAG = "quintant_relay_lag_events"
@@ -59,6 +70,7 @@ _HTTP: Mapping[str, tuple[str, ...] | None] = {
     "status": STATUS_CLASSES,
 }
 _BY_SOURCE: Mapping[str, tuple[str, ...] | None] = {"source_kind": None}
+_OF_SOURCE: Mapping[str, tuple[str, ...] | None] = {"source": None}
 _BY_TOPIC: Mapping[str, tuple[str, ...] | None] = {"topic": None}
 _BY_PARTITION: Mapping[str, tuple[str, ...] | None] = {"partition": None}
 
@@ -75,6 +87,31 @@ METRICS: tuple[Metric, ...] = (
     Metric(INGEST_DUPLICATE, "counter", "Events that had been accepted before.", _BY_SOURCE),
     Metric(INGEST_REJECTED, "counter", "Events refused as malformed or against the contract.", _BY_SOURCE),
     Metric(INGEST_QUARANTINED, "counter", "Events set aside because retrying later can help.", _BY_SOURCE),
+    Metric(
+        INGEST_REFUSED,
+        "counter",
+        "Webhook deliveries that were not genuine; an empty source is one that is not configured.",
+        {"source": None, "reason": (*REFUSALS, "unknown")},
+    ),
+    Metric(
+        SOURCE_READS,
+        "counter",
+        "Objects read from sources' APIs because a delivery said too little, by how that ended.",
+        {"source": None, "outcome": ("read", "put_off")},
+    ),
+    Metric(SOURCE_BACKLOG, "gauge", "Objects that wait to be read from a source's API.", _OF_SOURCE),
+    Metric(SOURCE_BACKLOG_AGE, "gauge", "How long the oldest of them has waited.", _OF_SOURCE),
+    Metric(SOURCE_POLLED, "counter", "Changed objects found by polling a source.", _OF_SOURCE),
+    Metric(SOURCE_RECONCILED, "counter", "Of them, how many no webhook had told of.", _OF_SOURCE),
+    Metric(SOURCE_POLL_AGE, "gauge", "How long ago the oldest change was that polling has not looked for.", _OF_SOURCE),
+    Metric(SOURCE_COMPLETENESS, "gauge", "Share of today's and yesterday's changes that webhooks told of.", _OF_SOURCE),
+    Metric(SOURCE_EXPIRES, "gauge", "When the source's subscription expires (Unix time).", _OF_SOURCE),
+    Metric(
+        SOURCE_TROUBLE,
+        "gauge",
+        "1 while something about a source fails, until it works again.",
+        {"source": None, "task": ("read", "poll", "keep", "feed")},
+    ),
     Metric(INBOX_COMMIT_SECONDS, "histogram", "Time of one inbox group commit.", buckets=FAST_SECONDS),
     Metric(RELAY_SENT, "counter", "Records acknowledged by the broker.", _BY_TOPIC),
     Metric(RELAY_LAG, "gauge", "Events committed but not yet acknowledged by the broker.", _BY_TOPIC),

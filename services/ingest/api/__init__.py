@@ -1,5 +1,5 @@
 """The routes of ingest: parse, hand over, answer."""
 
-from services.ingest.api import events, imports, reading, webhooks
+from services.ingest.api import events, imports, reading, sources, webhooks
 
-ROUTERS = (events.router, webhooks.router, imports.router, reading.router)
+ROUTERS = (events.router, webhooks.router, imports.router, sources.router, reading.router)

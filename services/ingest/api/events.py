@@ -7,7 +7,7 @@ from starlette.responses import Response
 from services.ingest import wire
 from services.ingest.api import answering
 from services.ingest.api.rooms import Ingest
-from services.ingest.inbox import Raw
+from services.ingest.store import Raw
 from shared.contracts.envelope import BATCH, parse_events
 from shared.http.auth import Writer
 from shared.http.openapi import problem_responses

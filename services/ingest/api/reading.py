@@ -69,15 +69,7 @@ async def get_quarantine(
 @router.post("/quarantine/{held_id}/retry", responses=problem_responses(404, 409))
 async def retry(held_id: str, _caller: Writer, ingest: Ingest) -> Response:
     """Try to take it in again."""
-    return answering.one(await ingest.intake.retry(held_id), ingest.generation)
-
-
-@router.get("/sources")
-async def get_sources(request: Request, _caller: Reader, ingest: Ingest) -> Response:
-    """Every source: when it was last heard, and how many of its events were accepted, known, refused, set aside."""
-    async with ingest.database.read() as reader:
-        items = await queries.sources(reader)
-    return answer(request, {"items": items})
+    return answering.one(await ingest.receiving.retry(held_id), ingest.generation)
 
 
 @router.get("/persons/{entity}", responses=problem_responses(422))

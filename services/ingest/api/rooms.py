@@ -1,6 +1,5 @@
 """What the routes are handed: one object on the application, made by the composition root."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -9,20 +8,11 @@ from starlette.requests import Request
 
 from services.ingest.importing import Imports
 from services.ingest.intake import Intake
-from services.ingest.sources import Adapter
+from services.ingest.receiving import Receiving
+from services.ingest.replaying import Replays
+from services.ingest.source_reading import SourceReading
 from shared.kernel.clock import Clock
 from shared.storage.database import Database
-
-
-@dataclass(frozen=True, slots=True)
-class Webhook:
-    """One configured webhook source. `repr` would show secrets, so there is none."""
-
-    adapter: Adapter
-    secrets: Sequence[str]
-
-    def __repr__(self) -> str:
-        return "Webhook(…)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +22,10 @@ class Rooms:
     database: Database
     intake: Intake
     imports: Imports
-    webhooks: Mapping[str, Webhook]
+    receiving: Receiving
+    replays: Replays
+    reading: SourceReading
+    public_url: str
     generation: int
     clock: Clock
 

@@ -27,12 +27,20 @@ class StageNamed:
         return f"{self.source}#{self.pipeline}"
 
 
-def stage_named(source: str, said: Mapping[str, object]) -> StageNamed | None:
-    """The stage that a deal's said fields name, if they name one."""
+def stages_named(source: str, said: Mapping[str, object], pipelines: Pipelines) -> list[StageNamed]:
+    """The stage that a deal's said fields name, once for each pipeline that may be meant; empty if they name none.
+
+    A partial update says the stage alone: then the deal may be in any pipeline. The default one comes first.
+    """
     label, pipeline = said.get("stage"), said.get("pipeline_id")
     if not isinstance(label, str):
-        return None
-    return StageNamed(source, pipeline if isinstance(pipeline, str) else DEFAULT_PIPELINE, label)
+        return []
+    if isinstance(pipeline, str):
+        return [StageNamed(source, pipeline, label)]
+    if "pipeline_id" in said:
+        return [StageNamed(source, DEFAULT_PIPELINE, label)]
+    others = (name for name in pipelines.stages if name != DEFAULT_PIPELINE)
+    return [StageNamed(source, name, label) for name in (DEFAULT_PIPELINE, *others)]
 
 
 def is_configured(named: StageNamed, pipelines: Pipelines) -> bool:

@@ -10,10 +10,11 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from services.ingest.imports.binding import RefusedError
-from services.ingest.imports.csv_rows import Upload
 from services.ingest.imports.expressions import Constant
-from services.ingest.imports.file_rows import ImportFiles, Limits
+from services.ingest.imports.file_rows import ImportFiles
 from services.ingest.imports.filters import AS_OF
+from services.ingest.imports.formats.records import Limits
+from services.ingest.imports.formats.uploads import Upload
 from services.ingest.imports.importer import ImportRequest
 from services.ingest.imports.joins import Joined
 from services.ingest.imports.mapping import ImportMapping, Template
@@ -30,7 +31,11 @@ _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def default_as_of(
-    mapping: ImportMapping, files: Mapping[str, BinaryIO | Path], zone: ZoneInfo, now: datetime
+    mapping: ImportMapping,
+    files: Mapping[str, BinaryIO | Path],
+    zone: ZoneInfo,
+    now: datetime,
+    sheet: str | None = None,
 ) -> datetime:
     """The as-of instant that the mapping declares, else the end of the newest business day on which a row of these
     files says that something happened.
@@ -40,7 +45,7 @@ def default_as_of(
     """
     if isinstance(mapping.as_of, datetime):
         return mapping.as_of
-    day = mapping.as_of or _newest_day(mapping, files, zone)
+    day = mapping.as_of or _newest_day(mapping, files, zone, sheet)
     if day is None:
         raise InvalidInputError("These files name no date: say as of when they were exported.")
     if day > now.astimezone(zone).date():
@@ -62,6 +67,7 @@ def fingerprint(request: ImportRequest) -> str:
         request.known_as_occurred,
         request.shift.days,
         request.zone.key,
+        *([request.sheet] if request.sheet else []),
         {name: _sha256(Upload(name, request.files[name])) for name in sorted(request.files)},
     )
     return hashlib.sha256(msgspec.json.encode(options)).hexdigest()
@@ -75,10 +81,12 @@ def _sha256(upload: Upload) -> str:
     return digest.hexdigest()
 
 
-def _newest_day(mapping: ImportMapping, files: Mapping[str, BinaryIO | Path], zone: ZoneInfo) -> date | None:
+def _newest_day(
+    mapping: ImportMapping, files: Mapping[str, BinaryIO | Path], zone: ZoneInfo, sheet: str | None
+) -> date | None:
     """Faults of the files are told by the import itself."""
     with Seen() as seen:
-        joined = Joined(ImportFiles(mapping, files, Limits()), seen, Tally(), date.min)
+        joined = Joined(ImportFiles(mapping, files, Limits(), sheet), seen, Tally(), date.min, zone)
         for _rejection in joined.load():
             pass
         days = (day for name in mapping.files for day in _days(name, joined, zone))

@@ -11,8 +11,9 @@ class CellError(ValueError):
     """This cell cannot be read so; the message is the reason."""
 
 
+_NOON = 12
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_PARTS = re.compile(r"YYYY|MM|M|DD|D|hh|mm|ss")
+_PARTS = re.compile(r"YYYY|MM|M|DD|D|hh|h|mm|ss|AM")
 _DIGITS = {
     "YYYY": r"(?P<year>[0-9]{4})",
     "MM": r"(?P<month>[0-9]{2})",
@@ -20,8 +21,10 @@ _DIGITS = {
     "DD": r"(?P<day>[0-9]{2})",
     "D": r"(?P<day>[0-9]{1,2})",
     "hh": r"(?P<hour>[0-9]{2})",
+    "h": r"(?P<hour>[0-9]{1,2})",
     "mm": r"(?P<minute>[0-9]{2})",
     "ss": r"(?P<second>[0-9]{2})",
+    "AM": r"(?P<half>[AaPp][Mm])",
 }
 
 
@@ -36,12 +39,12 @@ def read_day(text: str) -> date:
 
 
 def read_instant(text: str) -> datetime:
-    """ISO 8601 with a time of day; aware if it names an offset, else in the company's zone."""
+    """ISO 8601; aware if it names an offset, else in the company's zone. A date is the start of that day."""
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
         found = None
-    if found is None or len(text) <= len("2026-03-31"):
+    if found is None or (len(text) <= len("2026-03-31") and not _DAY.fullmatch(text)):
         raise CellError("must be a time such as 2026-03-31T09:00:00 or 2026-03-31 09:00:00+08:00")
     return found
 
@@ -59,8 +62,10 @@ def day_reader(layout: str) -> Callable[[str], date]:
 def instant_reader(layout: str) -> Callable[[str], datetime]:
     """Reads times of a layout such as DD/MM/YYYY hh:mm. Raises ValueError if it does not name a whole date."""
     parts = _PARTS.findall(layout)
-    if sorted(part[0] for part in parts if part[0] in "YMD") != ["D", "M", "Y"] or len(set(parts)) < len(parts):
-        raise ValueError("a layout names YYYY, MM (or M) and DD (or D) once, and hh, mm, ss at most once")
+    signs = [part[0] for part in parts]
+    is_whole = sorted(sign for sign in signs if sign in "YMD") == ["D", "M", "Y"]
+    if not is_whole or len(set(signs)) < len(signs) or ("A" in signs and "h" not in signs):
+        raise ValueError("a layout names YYYY, MM (or M) and DD (or D) once, and hh (or h), mm, ss, AM at most once")
     pattern = "".join(_DIGITS.get(piece, re.escape(piece)) for piece in re.split(f"({_PARTS.pattern})", layout))
     match = re.compile(pattern).fullmatch
 
@@ -69,11 +74,22 @@ def instant_reader(layout: str) -> Callable[[str], datetime]:
         if found is None:
             raise CellError(f"must be written {layout}")
         try:
-            return datetime(**{name: int(digits) for name, digits in found.groupdict().items()})  # type: ignore[arg-type] # noqa: DTZ001 - the zone comes later
+            return _moment(found.groupdict())
         except ValueError:
             raise CellError("is no day of the calendar") from None
 
     return read
+
+
+def _moment(parts: dict[str, str]) -> datetime:
+    """Raises ValueError if there is no such day or hour."""
+    half = parts.pop("half", None)
+    numbers = {name: int(digits) for name, digits in parts.items()}
+    if half is not None:
+        if not 1 <= numbers["hour"] <= _NOON:
+            raise ValueError("no hour of half a day")
+        numbers["hour"] = numbers["hour"] % _NOON + (_NOON if half in ("PM", "pm", "Pm", "pM") else 0)
+    return datetime(**numbers)  # type: ignore[arg-type] # noqa: DTZ001 - the zone comes later
 
 
 _LONGEST_NUMBER = 64

@@ -1,28 +1,20 @@
 """The files of one import: which upload is which, and their rows with keys checked."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from services.ingest.imports.csv_rows import BETWEEN, Reading, Row, Upload
+from services.ingest.imports.formats.records import Limits
+from services.ingest.imports.formats.uploads import TextStyle, Upload
 from services.ingest.imports.mapping import ImportMapping
 from services.ingest.imports.outcomes import Rejection
+from services.ingest.imports.rows import BETWEEN, Reading, Remarks, Row
 from services.ingest.imports.seen import Seen
 from services.ingest.imports.tally import Tally
 from services.ingest.imports.uses import columns_read
 
 _NAMES, _LONGEST_NAME = 10, 60
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one import may cost."""
-
-    line_characters: int = 1024 * 1024
-    joined_rows: int = 1_000_000
-    """Rows of lookups and details, which are kept in memory."""
 
 
 class FileRow(NamedTuple):
@@ -35,9 +27,12 @@ class FileRow(NamedTuple):
 class ImportFiles:
     """The uploads of one import, by their names under `files` in the mapping."""
 
-    def __init__(self, mapping: ImportMapping, files: Mapping[str, BinaryIO | Path], limits: Limits) -> None:
+    def __init__(
+        self, mapping: ImportMapping, files: Mapping[str, BinaryIO | Path], limits: Limits, sheet: str | None = None
+    ) -> None:
         self.mapping = mapping
         self.limits = limits
+        self._sheet = sheet
         self.unusable: set[str] = set()
         """Files that are missing or cannot be read as a whole."""
         self._uploads = {
@@ -66,11 +61,11 @@ class ImportFiles:
 
     def rows(self, name: str, seen: Seen, tally: Tally, purpose: str = "events") -> Iterator[FileRow | Rejection]:
         """The rows of a file, each key once; a file may be read again for another purpose."""
-        reading = Reading(self.mapping.files[name], self._columns[name], self.limits.line_characters)
+        reading = self.reading(name)
         keys = _Keys(reading, seen, f"{purpose} {name}")
         for upload in self._uploads[name]:
-            unknown: list[str] = []
-            for row in reading.rows(upload, unknown):
+            remarks = Remarks()
+            for row in reading.rows(upload, remarks):
                 if isinstance(row, Row):
                     problem = keys.check(upload.name, row)
                     if isinstance(problem, _Repeated):
@@ -78,11 +73,26 @@ class ImportFiles:
                     else:
                         yield problem or FileRow(upload.name, row)
                 else:
-                    if row.row in (None, 1):
+                    if row.whole_file:
                         self.unusable.add(name)
                     yield row
-            if unknown:
-                tally.count("unknown-column", upload.name, 1, f"the mapping does not know {_named(unknown)}")
+            _remark(remarks, upload.name, tally)
+
+    def reading(self, name: str) -> Reading:
+        """How the rows of a file are read."""
+        return Reading(self.mapping.files[name], self._columns[name], self.limits, self._sheet)
+
+    def styles(self) -> Iterator[tuple[Upload, TextStyle]]:
+        """Each upload that the mapping reads, and how it is written."""
+        for name, uploads in self._uploads.items():
+            yield from ((upload, self.reading(name).style) for upload in uploads)
+
+
+def _remark(remarks: Remarks, file: str, tally: Tally) -> None:
+    if remarks.notice:
+        tally.count("other-sheets", file, 1, remarks.notice)
+    if remarks.unknown:
+        tally.count("unknown-column", file, 1, f"the mapping does not know {_named(remarks.unknown)}")
 
 
 def _named(columns: Sequence[str]) -> str:

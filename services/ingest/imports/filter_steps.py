@@ -1,5 +1,6 @@
 """What each filter does to a value. A step is made once for a file and runs for every row."""
 
+import re
 from collections.abc import Callable
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -53,6 +54,24 @@ def at(use: Use) -> Step:
     """`at:18:00`: a time of day on the date, in the company's zone."""
     moment = clock_time(use.word)
     return lambda value, _cells: datetime.combine(value, moment) if isinstance(value, date) else None
+
+
+def date_of(use: Use) -> Step:
+    """`day`: the business date of a time, in the company's zone."""
+    zone = use.scope.zone
+
+    def step(value: Value, _cells: Cells) -> Value:
+        if not isinstance(value, datetime):
+            return None
+        return value.astimezone(zone).date() if value.tzinfo else value.date()
+
+    return step
+
+
+def without(use: Use) -> Step:
+    """`without:¥,元`: the text without these signs; blank if nothing is left."""
+    signs = re.compile("|".join(re.escape(word) for word in sorted(use.words, key=len, reverse=True)))
+    return _of_text(lambda text: signs.sub("", text).strip() or None)
 
 
 def _number(style: Callable[[str], Decimal]) -> Callable[[Value], Decimal]:

@@ -103,6 +103,8 @@ FILTERS: Mapping[str, Filter] = MappingProxyType(
         "date": Filter(_TEXT, Kind.DATE, steps.day, range(2), _layout(day_reader)),
         "instant": Filter(_TEXT, Kind.INSTANT, steps.instant, range(2), _layout(instant_reader)),
         "at": Filter(frozenset({Kind.DATE}), Kind.INSTANT, steps.at, range(1, 2), _layout(clock_time)),
+        "day": Filter(frozenset({Kind.INSTANT}), Kind.DATE, steps.date_of),
+        "without": Filter(_TEXT, Kind.TEXT, steps.without, range(1, _MANY)),
         "decimal": Filter(_TEXT, Kind.DECIMAL, steps.decimal, range(2), _style),
         "times": Filter(_NUMBER, Kind.DECIMAL, steps.times, range(1, 2), reads_columns=True),
         "money": Filter(_NUMBER, Kind.MONEY, steps.money, range(1, 3), _money, reads_columns=True),

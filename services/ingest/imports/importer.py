@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 
 from services.ingest.imports.binding import RefusedError
 from services.ingest.imports.cell_values import CellError
-from services.ingest.imports.file_rows import ImportFiles, Limits
+from services.ingest.imports.file_rows import ImportFiles
+from services.ingest.imports.formats.records import Limits
 from services.ingest.imports.joins import Joined
 from services.ingest.imports.mapping import ImportMapping
 from services.ingest.imports.outcomes import Draft, Rejection, RowWarning
@@ -40,6 +41,8 @@ class ImportRequest:
     """Whole weeks by which every date is moved. Ids and sequences come from the rows as they are."""
     zone: ZoneInfo
     """The company's: in it a date is a day."""
+    sheet: str | None = None
+    """Of the Excel files, in place of the one that the mapping names."""
 
     def __post_init__(self) -> None:
         if self.as_of.tzinfo is None or self.as_of < _FIRST_AS_OF:
@@ -69,9 +72,9 @@ class Importer:
 
 def _outcomes(request: ImportRequest, limits: Limits, seen: Seen) -> Iterator[Draft | Rejection | RowWarning]:
     mapping, tally = request.mapping, Tally()
-    files = ImportFiles(mapping, request.files, limits)
+    files = ImportFiles(mapping, request.files, limits, request.sheet)
     stamp = Stamp(mapping.source, request.as_of.astimezone(UTC), Calendar(request.zone, request.shift))
-    joined = Joined(files, seen, tally, request.as_of.astimezone(request.zone).date())
+    joined = Joined(files, seen, tally, request.as_of.astimezone(request.zone).date(), request.zone)
     yield from files.check(tally)
     yield from joined.load()
     yield from _said_once(joined, stamp)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from zoneinfo import ZoneInfo
 
 from services.ingest.imports.binding import Detail, DetailTable, RefusedError, bind, column_of
 from services.ingest.imports.file_rows import FileRow, ImportFiles
@@ -25,6 +26,7 @@ class Joined:
     seen: Seen
     tally: Tally
     as_of: date
+    zone: ZoneInfo
     lookups: dict[str, LookupTable] = field(default_factory=dict)
     details: dict[str, DetailTable] = field(default_factory=dict)
     asked: dict[str, set[str]] = field(default_factory=dict)
@@ -44,6 +46,7 @@ class Joined:
             self.lookups,
             mapping.source,
             self.tally,
+            self.zone,
         )
 
     def load(self) -> Rejections:

@@ -70,6 +70,8 @@ class FileSpec:
     """File name; `*` and `?` stand for anything."""
     encoding: str
     delimiter: str
+    sheet: str | None
+    """Of an Excel file; None: the first that is not hidden."""
     columns: tuple[str, ...]
     optional_columns: tuple[str, ...]
     key: tuple[str, ...]

@@ -109,7 +109,7 @@ def _members(place: Place, fields: Mapping[str, Shape], room: Room) -> Branch:
 
 def _node(place: Place, shape: Shape, room: Room) -> Node:
     if place.is_text:
-        return _leaf(place, room.known, _kinds(shape))
+        return _leaf(place, room.known, kinds_of(shape))
     entry = shape.entry
     if entry is None:
         raise place.fault("must be a single value")
@@ -122,7 +122,7 @@ def _node(place: Place, shape: Shape, room: Room) -> Node:
 def _entry(place: Place, shape: Shape, room: Room) -> Node:
     """An entry under an id that the mapping names."""
     if place.is_text or not shape.is_struct:
-        return _leaf(place, room.known, _kinds(shape))
+        return _leaf(place, room.known, kinds_of(shape))
     return _members(place, shape.fields, room)
 
 
@@ -148,7 +148,7 @@ def _details(place: Place, room: Room) -> str:
     return place.text()
 
 
-def _kinds(shape: Shape) -> list[Kind]:
+def kinds_of(shape: Shape) -> list[Kind]:
     """The kinds of value that fit a field."""
     kinds = [kind for type_, kind in _KINDS.items() if type_ in _types(shape.type)]
     return [*kinds, Kind.NULL] if shape.nullable else kinds

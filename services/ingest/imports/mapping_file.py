@@ -112,7 +112,7 @@ class _Declared:
 def _file(name: str, place: Place, declared: _Declared) -> FileSpec:
     members = place.section(
         required=("name", "columns"),
-        optional=("encoding", "delimiter", "optional_columns", "key", "required", "events", "warnings"),
+        optional=("encoding", "delimiter", "sheet", "optional_columns", "key", "required", "events", "warnings"),
     )
     room = declared.room(name)
     events, doubts = (members[key].items() if key in members else [] for key in ("events", "warnings"))
@@ -120,6 +120,7 @@ def _file(name: str, place: Place, declared: _Declared) -> FileSpec:
         pattern=members["name"].text(),
         encoding=_choice(members.get("encoding"), dict.fromkeys(ENCODINGS, ""), "utf-8"),
         delimiter=DELIMITERS[_choice(members.get("delimiter"), DELIMITERS, ",")],
+        sheet=members["sheet"].text() if "sheet" in members else None,
         columns=_list(members.get("columns")),
         optional_columns=_list(members.get("optional_columns")),
         key=_list(members.get("key")),

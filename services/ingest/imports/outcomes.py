@@ -44,7 +44,7 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """A row of which nothing was taken, or a whole file: then `row` is None, or 1 for its header.
+    """A row of which nothing was taken, or a whole file: then `row` is that of its header, or None.
 
     The reason never repeats a cell, which may be personal.
     """
@@ -53,6 +53,9 @@ class Rejection:
     row: int | None
     column: str | None
     reason: str
+    whole_file: bool = False
+    with_it: "tuple[DetailPlace, ...]" = ()
+    """Other rows that were left out because of this one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,11 +64,11 @@ class RowWarning:
 
     rule: str
     """`declared`, `corrected-value`, `default-used`, `not-found`, `says-nothing`, `duplicate-row`, `repeated-key`,
-    `unknown-column`, `unused-file` or `after-as-of`."""
+    `unknown-column`, `other-sheets`, `unused-file` or `after-as-of`."""
     file: str
     text: str
     count: int
-    """Rows; 1 for `unknown-column` and `unused-file`, which are about the file."""
+    """Rows; 1 for `unknown-column`, `other-sheets` and `unused-file`, which are about the file."""
     examples: tuple[int, ...]
     """Numbers of the first rows."""
 

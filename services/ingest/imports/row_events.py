@@ -7,7 +7,7 @@ import msgspec
 from services.ingest.imports.binding import RefusedError, bind, truths
 from services.ingest.imports.file_rows import FileRow
 from services.ingest.imports.joins import Joined
-from services.ingest.imports.outcomes import Draft, Rejection
+from services.ingest.imports.outcomes import DetailPlace, Draft, Rejection
 from services.ingest.imports.templates import BoundTemplate, Stamp
 from services.ingest.imports.uses import entries_in
 from services.ingest.imports.values import Cells
@@ -25,7 +25,11 @@ class RowEvents:
         self._templates = [BoundTemplate(one, scope, stamp, joined.details) for one in spec.events]
         self._doubts = [(truths(doubt.when, scope), doubt.says) for doubt in spec.doubts]
         entries = [one for template in spec.events for one in entries_in(template.fields)]
-        self._asks = [(bind(one.by, scope), joined.asked[one.details]) for one in entries if one.by and one.details]
+        self._asks = [
+            (bind(one.by, scope), joined.asked[one.details], joined.details[one.details])
+            for one in entries
+            if one.by and one.details
+        ]
 
     def of(self, found: FileRow) -> Iterable[Draft | Rejection]:
         """The drafts of a row, or why it was refused."""
@@ -37,14 +41,30 @@ class RowEvents:
             self._note(cells, says_nothing=not said)
         except RefusedError as error:
             self._tally.forget()
-            return [_rejection(error, file, number)]
+            return [self._rejection(error, DetailPlace(file, number), cells)]
         self._tally.keep(file, number)
         return drafts
 
     def _ask(self, cells: Cells) -> None:
         """Remember which details were asked for, also if the row is refused: those are no orphans."""
-        for by, asked in self._asks:
+        for by, asked, _table in self._asks:
             asked.add(str(by(cells)))
+
+    def _rejection(self, error: RefusedError, present: DetailPlace, cells: Cells) -> Rejection:
+        """The row, or the one of its details that is at fault; with all that was left out for it."""
+        involved = [present, *self._details(cells)]
+        place = error.place or present
+        others = tuple(dict.fromkeys(one for one in involved if one != place))
+        more = f"; row {present.row} of {present.file} was left out with it" if place != present else ""
+        return Rejection(*place, error.column, error.reason + more, with_it=others)
+
+    def _details(self, cells: Cells) -> Iterator[DetailPlace]:
+        for by, _asked, table in self._asks:
+            try:
+                key = by(cells)
+            except RefusedError:
+                continue
+            yield from (detail.place for detail in table.rows.get(str(key), ()))
 
     def _note(self, cells: Cells, *, says_nothing: bool) -> None:
         if says_nothing and self._templates:
@@ -76,12 +96,6 @@ def _key(draft: Draft) -> str:
 
 def _content(draft: Draft) -> bytes:
     return _encode((draft.occurred_at, draft.data))
-
-
-def _rejection(error: RefusedError, file: str, row: int) -> Rejection:
-    if error.place is None:
-        return Rejection(file, row, error.column, error.reason)
-    return Rejection(*error.place, error.column, f"{error.reason}; row {row} of {file} was left out with it")
 
 
 def orphans(joined: Joined) -> Iterator[Rejection]:

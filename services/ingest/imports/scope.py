@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from zoneinfo import ZoneInfo
 
 from services.ingest.imports.expressions import Column, Constant, Literal, Term
 from services.ingest.imports.tally import Tally
@@ -31,6 +32,8 @@ class Scope:
     lookups: Mapping[str, LookupTable]
     source: str
     tally: Tally
+    zone: ZoneInfo
+    """The company's."""
 
     def getter(self, term: Term) -> Run:
         """Reads the term from a row."""

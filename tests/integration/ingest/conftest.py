@@ -1,6 +1,7 @@
 """An ingest of this module's own on the run's PostgreSQL and Kafka."""
 
 import hashlib
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -25,6 +26,9 @@ def settings(
 ) -> Settings:
     keys: Path = tmp_path_factory.mktemp("keys") / "keys"
     keys.write_text(f"test:{hashlib.sha256(KEY.encode()).hexdigest()}:read,write,admin\n")
+    sources = keys.with_name("sources.json")
+    erp = {"adapter": "standard-webhooks", "secrets": [{"value": SECRET, "since": "2026-01-01"}]}
+    sources.write_text(json.dumps({"sources": {"erp": erp}}))
     return Settings(
         database_url=database_url,
         kafka_bootstrap_servers=kafka_bootstrap,
@@ -32,7 +36,7 @@ def settings(
         api_keys_file=keys,
         http_port=0,
         health_port=0,
-        ingest_webhook_sources={"erp": {"secrets": [SECRET]}},
+        ingest_sources_file=sources,
     )
 
 

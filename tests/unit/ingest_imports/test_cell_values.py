@@ -43,7 +43,8 @@ def test_times() -> None:
     aware = datetime(2026, 3, 31, 9, tzinfo=timezone(timedelta(hours=8)))
     assert read_instant("2026-03-31T09:00:00+08:00") == aware
     assert instant_reader("DD/MM/YYYY hh:mm")("31/03/2026 18:30") == datetime(2026, 3, 31, 18, 30)  # noqa: DTZ001
-    for text in ("2026-03-31", "noon", ""):
+    assert read_instant("2026-03-31") == datetime(2026, 3, 31)  # noqa: DTZ001
+    for text in ("20260331", "noon", ""):
         with pytest.raises(CellError):
             read_instant(text)
     for text in ("31/03/2026", "31/13/2026 00:00", "31/03/2026 25:00"):

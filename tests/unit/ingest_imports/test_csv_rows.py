@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.imports.csv_rows import Reading, Row, Upload
+from services.ingest.imports.formats.records import Limits
+from services.ingest.imports.formats.uploads import Upload
 from services.ingest.imports.mapping import FileSpec
 from services.ingest.imports.outcomes import Rejection
+from services.ingest.imports.rows import Reading, Remarks, Row
 from shared.contracts.entities import canonical
 from tests.unit.ingest_imports.reading import DEALS, deals, read
 
@@ -20,6 +22,7 @@ def reading(columns: tuple[str, ...], *, encoding: str = "utf-8", delimiter: str
         pattern="x.csv",
         encoding=encoding,
         delimiter=delimiter,
+        sheet=None,
         columns=columns,
         optional_columns=("extra",),
         key=(),
@@ -27,11 +30,11 @@ def reading(columns: tuple[str, ...], *, encoding: str = "utf-8", delimiter: str
         events=(),
         doubts=(),
     )
-    return Reading(spec, {name: place for place, name in enumerate(columns)}, longest)
+    return Reading(spec, {name: place for place, name in enumerate(columns)}, Limits(line_characters=longest))
 
 
 def rows_of(how: Reading, content: bytes) -> list[Row | Rejection]:
-    return list(how.rows(Upload("x.csv", io.BytesIO(content)), []))
+    return list(how.rows(Upload("x.csv", io.BytesIO(content)), Remarks()))
 
 
 LETTERS = {
@@ -223,7 +226,7 @@ def test_paths_and_streams_are_read_alike(tmp_path: Path) -> None:
     how, stream = reading(("a", "b")), io.BytesIO(path.read_bytes())
     stream.seek(3)
     uploads = [Upload("x.csv", path), Upload("x.csv", stream), Upload("x.csv", stream)]
-    found = [list(how.rows(upload, [])) for upload in uploads]
+    found = [list(how.rows(upload, Remarks())) for upload in uploads]
     assert found[0] == found[1] == found[2] == [Row(2, ["1", "2"], "1\x1f2")]
     assert not stream.closed
 
@@ -231,5 +234,5 @@ def test_paths_and_streams_are_read_alike(tmp_path: Path) -> None:
 def test_stopping_halfway_leaves_the_stream_usable() -> None:
     stream = io.BytesIO(b"a,b\n1,2\n3,4\n")
     how = reading(("a", "b"))
-    next(iter(how.rows(Upload("x.csv", stream), [])))
-    assert len(list(how.rows(Upload("x.csv", stream), []))) == 2
+    next(iter(how.rows(Upload("x.csv", stream), Remarks())))
+    assert len(list(how.rows(Upload("x.csv", stream), Remarks()))) == 2

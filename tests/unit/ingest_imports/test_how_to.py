@@ -26,6 +26,7 @@ KEYS = [
     "required",
     "encoding",
     "delimiter",
+    "sheet",
     "warnings",
     "events",
     "entity",

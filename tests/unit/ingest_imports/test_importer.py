@@ -135,7 +135,8 @@ def test_times_of_day_are_the_companys() -> None:
     assert aware.occurred_at == datetime(2026, 3, 1, 8, tzinfo=UTC)
     at_noon = read(DEALS.replace("opened | date", "opened | date | at:12:00"), deals(ROW), zone=zone).draft
     assert at_noon.occurred_at == datetime(2026, 3, 1, 4, tzinfo=UTC)
-    assert "must be a time" in read(mapping, deals(ROW)).rejection.reason
+    assert read(mapping, deals(ROW), zone=zone).draft.occurred_at == datetime(2026, 2, 28, 16, tzinfo=UTC)
+    assert "must be a time" in read(mapping, deals("D1,noon,5,m")).rejection.reason
 
 
 def test_an_instant_in_the_data() -> None:

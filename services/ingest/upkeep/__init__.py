@@ -1,0 +1,1 @@
+"""What keeps sources complete beside their webhooks: reads, polls, subscriptions, feeds."""

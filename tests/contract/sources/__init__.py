@@ -1,0 +1,1 @@
+"""What every source's folder must hold and keep to."""
