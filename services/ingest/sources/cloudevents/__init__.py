@@ -1,0 +1,1 @@
+"""CloudEvents 1.0 over HTTP with Quintant's own events inside."""
