@@ -1,0 +1,1 @@
+"""Any JSON webhook, read by a mapping that a person writes."""
