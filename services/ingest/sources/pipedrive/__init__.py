@@ -1,0 +1,1 @@
+"""Pipedrive, by webhooks v2."""

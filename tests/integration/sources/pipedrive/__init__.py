@@ -1,0 +1,1 @@
+"""Pipedrive's API over real HTTP, against a fake of it."""
