@@ -1,0 +1,1 @@
+"""HubSpot, by webhooks v3."""

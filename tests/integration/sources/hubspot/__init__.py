@@ -1,0 +1,1 @@
+"""HubSpot's API over real HTTP, against a fake of it."""
