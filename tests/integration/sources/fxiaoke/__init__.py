@@ -1,0 +1,1 @@
+"""Fxiaoke's API against a fake."""
