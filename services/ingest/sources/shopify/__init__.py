@@ -1,0 +1,1 @@
+"""Shopify: orders, refunds, transactions, customers and products of one shop."""
