@@ -1,0 +1,1 @@
+"""Stripe: charges, refunds, disputes, invoices and credit notes of one account."""
