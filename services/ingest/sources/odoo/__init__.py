@@ -1,0 +1,1 @@
+"""Odoo, by server actions that send a webhook."""
