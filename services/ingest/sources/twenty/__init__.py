@@ -1,0 +1,1 @@
+"""Twenty, the open-source CRM."""
