@@ -1,0 +1,1 @@
+"""Frappe, and ERPNext on it."""
