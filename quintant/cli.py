@@ -2,7 +2,7 @@
 
 import typer
 
-from quintant.commands import numbers, stack
+from quintant.commands import importing, numbers, sources, stack
 
 app = typer.Typer(
     help="Run a sales organisation by numbers that people can trust.",
@@ -13,6 +13,8 @@ app = typer.Typer(
 )
 stack.register(app)
 numbers.register(app)
+importing.register(app)
+sources.register(app)
 
 
 def main() -> None:

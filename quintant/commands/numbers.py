@@ -1,9 +1,8 @@
-"""`import`, `kpi`, `keys`: events in, numbers out, and who may ask."""
+"""`kpi`, `keys`: numbers out, and who may ask."""
 
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -16,7 +15,6 @@ from quintant.stack.home import SCOPES, Home
 from quintant.stack.services import urls
 from quintant.terminal import console, errors, failing_plainly
 
-_SHOWN = 20
 _PERSONS = {"member", "manager"}
 """Dimensions whose values are pseudonyms."""
 _KEY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -30,47 +28,6 @@ def _client() -> Iterator[Client]:
         home.prepare()
         with Client(urls(home.load()), home.own_key()) as client:
             yield client
-
-
-def import_files(
-    mapping: Annotated[str, typer.Argument(help="Name of a preset (maven-crm, classicmodels) or a mapping file.")],
-    files: Annotated[list[Path], typer.Argument(help="CSV files.", exists=True, dir_okay=False, readable=True)],
-    *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen; accept nothing.")] = False,
-    known_as_occurred: Annotated[
-        bool,
-        typer.Option("--known-as-occurred", help="First import of a source: known when it happened."),
-    ] = False,
-    as_of: Annotated[str | None, typer.Option(help="When the files were exported (RFC 3339 with offset).")] = None,
-    shift_weeks: Annotated[int, typer.Option(help="Move every date by whole weeks.")] = 0,
-) -> None:
-    """Send CSV files. Sending the same files again adds nothing."""
-    options = {"dry_run": "true"} if dry_run else {}
-    options |= {"known": "occurred"} if known_as_occurred else {}
-    options |= {"as_of": as_of} if as_of else {}
-    options |= {"shift_weeks": str(shift_weeks)} if shift_weeks else {}
-    with _client() as client, console.status("sending …"):
-        answer = client.import_files(mapping, files, options)
-    _show_import(answer, dry_run=dry_run)
-    if answer["rejected"]:
-        raise typer.Exit(1)
-
-
-def _show_import(answer: dict[str, Any], *, dry_run: bool) -> None:
-    console.print(screen.import_counts(answer), "would be the outcome" if dry_run else "", highlight=False)
-    for warning in answer["warnings"]:
-        rows = ", ".join(str(row) for row in warning["examples"])
-        where = f"{warning['file']}, {warning['count']:,} times" + (f", such as row {rows}" if rows else "")
-        console.print(f"[yellow]![/] {escape(warning['text'])} [dim]({escape(where)})[/]", highlight=False)
-    rejections = answer["rejections"]
-    if not rejections:
-        return
-    table = Table("file", "row", "column", "reason", title="Rejected", title_justify="left")
-    for rejection in rejections[:_SHOWN]:
-        table.add_row(*(escape(str(rejection[key] or "")) for key in ("file", "row", "column", "reason")))
-    if answer["rejected"] > _SHOWN:
-        table.caption = f"and {answer['rejected'] - _SHOWN:,} more"
-    console.print(table)
 
 
 def kpi(
@@ -133,6 +90,5 @@ def create(
 
 def register(app: typer.Typer) -> None:
     """Add these commands."""
-    app.command("import")(import_files)
     app.command()(kpi)
     app.add_typer(keys, name="keys")

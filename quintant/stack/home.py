@@ -75,6 +75,11 @@ class Home:
         return self._secrets / "api-keys"
 
     @property
+    def sources_file(self) -> Path:
+        """The sources that ingest listens to, with their secrets: written by `quintant source`."""
+        return self._secrets / "sources.json"
+
+    @property
     def _secrets(self) -> Path:
         return self.directory / "secrets"
 
@@ -109,13 +114,13 @@ class Home:
             ) from error
 
     def save(self, state: State) -> None:
-        _write_private(self.state_file, msgspec.json.format(msgspec.json.encode(state)))
+        write_private(self.state_file, msgspec.json.format(msgspec.json.encode(state)))
 
     def secret(self, name: str) -> str:
         """A random text that is made at the first call and kept, readable by this user only."""
         path = self._secrets / name
         if not path.exists():
-            _write_private(path, secrets.token_urlsafe(24).encode())
+            write_private(path, secrets.token_urlsafe(24).encode())
         return path.read_text().strip()
 
     def add_key(self, name: str, key: str, scopes: tuple[str, ...]) -> None:
@@ -123,7 +128,7 @@ class Home:
         lines = self.keys_file.read_text().splitlines() if self.keys_file.exists() else []
         kept = [line for line in lines if not line.startswith(f"{name}:")]
         entry = f"{name}:{hashlib.sha256(key.encode()).hexdigest()}:{','.join(scopes)}"
-        _write_private(self.keys_file, "".join(f"{line}\n" for line in [*kept, entry]).encode())
+        write_private(self.keys_file, "".join(f"{line}\n" for line in [*kept, entry]).encode())
 
     def create_key(self, name: str, scopes: tuple[str, ...]) -> str:
         """A new key, stored only as its digest."""
@@ -159,7 +164,7 @@ def _take(lock: IO[str]) -> bool:
     return True
 
 
-def _write_private(path: Path, content: bytes) -> None:
+def write_private(path: Path, content: bytes) -> None:
     """Whole or not at all, and never readable by others, not even for a moment."""
     scratch = path.with_name(path.name + ".new")
     scratch.unlink(missing_ok=True)

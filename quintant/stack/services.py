@@ -68,6 +68,7 @@ def environment(home: Home, database_url: str, bootstrap_servers: str) -> dict[s
     return {
         "QUINTANT_HTTP_HOST": LOOPBACK,
         "QUINTANT_API_KEYS_FILE": str(home.keys_file),
+        "QUINTANT_INGEST_SOURCES_FILE": str(home.sources_file),
         **inherited,
         "DATABASE_URL": database_url,
         "KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers,
