@@ -33,6 +33,7 @@ def make_missing(directory: Path) -> str | None:
     password = (directory / "database_password").read_text("utf-8").strip()
     _make(directory / "database_url", f"postgresql://quintant:{password}@postgres:5432/quintant")
     _make(directory / "alertmanager_webhook_url", NO_WEBHOOK)
+    _make(directory / "sources", '{"sources": {}}')
     owner = secrets.token_urlsafe(32)
     prometheus = (directory / "prometheus_key").read_text("utf-8").strip()
     lines = [_line("prometheus", prometheus, ["read"]), _line("owner", owner, SCOPES)]
