@@ -1,0 +1,106 @@
+"""From a CRM's signed webhooks to numbers: a made-up day at a source, told over HTTP to a running Quintant."""
+
+import asyncio
+import base64
+import json
+import random
+from collections import Counter
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from services.ingest.sources import ADAPTERS
+from services.ingest.sources.story import OPEN_STAGES, SimulatedDeal, told
+from tests.e2e.conftest import Company, started
+from tests.e2e.golden import value
+
+SEED, THINGS = 5, 60
+SOURCE = "twenty"
+
+
+@pytest.fixture(scope="module")
+async def selling(
+    database_server: str, kafka_bootstrap: str, server_directory: Path, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Company]:
+    """A Quintant that is connected to a CRM and was told a day of it, some of it twice and all in disorder."""
+    sources = tmp_path_factory.mktemp("sources") / "sources.json"
+    entry = {"adapter": SOURCE, "secrets": [{"value": "not a secret", "since": "2026-01-01"}], "settings": {}}
+    sources.write_text(json.dumps({"sources": {SOURCE: entry}}))
+    where = {"QUINTANT_INGEST_SOURCES_FILE": str(sources)}
+    async with started(database_server, kafka_bootstrap, server_directory, **where) as company:
+        await _tell_stages(company)
+        await _tell_day(company)
+        yield company
+
+
+async def _tell_stages(company: Company) -> None:
+    source = f"/sources/{SOURCE}"
+    stages = {label: {"stage": stage} for label, stage in ADAPTERS[SOURCE].card.stages.items()}
+    event = {
+        "specversion": "1.0",
+        "type": "io.quintant.stage-map.changed.v1",
+        "source": "/tests",
+        "id": "stages",
+        "time": "2026-01-01T00:00:00Z",
+        "data": {"id": f"{source}#default", "of_source": source, "pipeline_id": "default", "stages": stages},
+    }
+    headers = {"content-type": "application/cloudevents+json"}
+    answer = await company.http.post(f"{company.urls['ingest']}/v1/events", json=event, headers=headers)
+    assert answer.status_code == 202, answer.text
+
+
+async def _tell_day(company: Company) -> None:
+    asked = {"seed": SEED, "things": THINGS}
+    url = company.urls["ingest"]
+    story = (await company.http.post(f"{url}/v1/sources/{SOURCE}/simulation", json=asked)).json()
+    dice = random.Random(SEED)  # noqa: S311
+    requests = story["requests"] + dice.sample(story["requests"], len(story["requests"]) // 5)
+    dice.shuffle(requests)
+    waiting = asyncio.Semaphore(20)
+
+    async def send(one: dict[str, Any]) -> httpx.Response:
+        async with waiting:
+            body = base64.b64decode(one["body_base64"])
+            return await company.http.request(
+                one["method"], f"{url}/v1/webhooks/{SOURCE}", content=body, headers=one["headers"]
+            )
+
+    answers = await asyncio.gather(*map(send, requests))
+    assert {answer.status_code for answer in answers} == {200, 202}
+    company.tokens += [answer.json()["token"] for answer in answers]
+
+
+@pytest.fixture(scope="module")
+def truth() -> list[SimulatedDeal]:
+    """The deals as they are at the end of the day; the story's moments do not matter."""
+    begin = datetime(2026, 1, 1, tzinfo=UTC)
+    steps = told("deals", seed=SEED, things=THINGS, begin=begin, span=timedelta(days=1))
+    last = {step.now.number: step.now for step in steps}
+    return [deal for deal in last.values() if isinstance(deal, SimulatedDeal)]
+
+
+async def test_every_deal_stands_where_the_source_says(selling: Company, truth: list[SimulatedDeal]) -> None:
+    found = (await selling.get("pipeline", "/v1/deals", limit=1000))["items"]
+    alive = [deal for deal in truth if not deal.deleted]
+    assert Counter(one["stage"] for one in found) == Counter(deal.stage for deal in alive)
+    assert Counter((one["amount"]["amount"], one["amount"]["currency"]) for one in found) == Counter(
+        (_plain(deal), deal.currency) for deal in alive
+    )
+
+
+def _plain(deal: SimulatedDeal) -> str:
+    return format(deal.amount.normalize(), "f")
+
+
+async def test_counts_are_those_of_the_source(selling: Company, truth: list[SimulatedDeal]) -> None:
+    for slug, stages in (
+        ("deals-won-count", {"won"}),
+        ("deals-lost-count", {"lost"}),
+        ("open-pipeline-count", set(OPEN_STAGES)),
+    ):
+        counted = sum(deal.stage in stages and not deal.deleted for deal in truth)
+        assert await value(selling, slug) == counted, slug
