@@ -1,6 +1,7 @@
-"""`python -m deploy.generate [--check]`: writes what is said of settings and metrics in env.example and in the docs.
+"""`python -m deploy.generate [--check]`: writes what is said of settings, metrics and sources in the docs.
 
-The variables come from the settings classes, the metrics from the closed list, so neither can be out of date unseen.
+The variables (also in env.example) come from the settings classes, the metrics from the closed list, the sources from
+their adapters' cards, so none can be out of date unseen.
 """
 
 import argparse
@@ -9,6 +10,7 @@ import importlib
 import inspect
 import itertools
 import json
+import re
 import sys
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,12 +21,14 @@ import yaml
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from services.ingest.sources import ADAPTERS
 from shared.runtime.settings import ServiceSettings, TopicSettings, variable_of
 from shared.telemetry.metric_names import METRICS, PROCESS_METRICS, SERVICES, Metric
 
 ROOT = Path(__file__).resolve().parents[1]
 ENV_EXAMPLE = ROOT / "deploy" / "env.example"
 OPERATIONS = ROOT / "docs" / "how-to" / "operations.md"
+SOURCES = ROOT / "docs" / "reference" / "sources.md"
 
 MEANINGS: Mapping[str, str] = {
     "kafka_bootstrap_servers": "Kafka brokers, host:port, several separated by commas.",
@@ -207,10 +211,30 @@ def set_by_compose() -> frozenset[str]:
     return frozenset(given | {name.removesuffix("_FILE") for name in given})
 
 
+def sources_table() -> str:
+    """A row for each adapter, from its card."""
+    rows = [
+        "| source | how a delivery is known to be genuine | what orders the events of one object "
+        "| read again after a delivery | found by polling | subscription kept |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for name, adapter in sorted(ADAPTERS.items(), key=lambda one: one[1].card.title.lower()):
+        card, page = adapter.card, f"../../services/ingest/sources/{name.replace('-', '_')}/README.md"
+        said = (_first(card.authentication), _first(card.order), card.hydration, card.reconcile, card.keeper)
+        rows.append("| " + " | ".join((f"[{card.title}]({page})", *map(_cell, said))) + " |")
+    return "\n".join(rows) + "\n"
+
+
+def _first(text: str) -> str:
+    """What stands before the first full stop or semicolon: the page of the source has the rest."""
+    return re.split(r"[.;](?: |$)", text)[0]
+
+
 def texts() -> dict[Path, str]:
     """Every generated file with the text that it ought to have."""
     sections = {"environment": environment_table(), "metrics": metrics_table()}
     return {
+        SOURCES: filled(SOURCES.read_text("utf-8"), {"sources": sources_table()}),
         ENV_EXAMPLE: env_example(set_by_compose()),
         OPERATIONS: filled(OPERATIONS.read_text("utf-8"), sections),
     }

@@ -179,6 +179,12 @@ class Card:
     """What orders the events of one object."""
     retries: str
     """What the source does when an answer is late or not 2xx."""
+    hydration: str = "no: events are whole"
+    """What is read again after a delivery, because deliveries say too little about it."""
+    reconcile: str = "no API"
+    """By what polling finds what changed."""
+    keeper: str = "none to keep"
+    """What is done for the source's subscription to us."""
     answer_seconds: float | None = None
     """How long the source waits for the answer; None if it does not say."""
     limits: str = ""

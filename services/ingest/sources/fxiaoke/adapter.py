@@ -34,6 +34,8 @@ CARD = Card(
     "window of five minutes over the envelope's time",
     dedupe="messageId of the encrypted content",
     order="the content's timestamp for deletions; last_modified_time of what is read for everything else",
+    hydration="every object: notices say little more than ids",
+    reconcile="by `last_modified_time`",
     retries="Some, counted in retryTimes: how many and how far apart is not published.",
     limits="100 calls in 20 s for each interface; a bought number of calls a day; 10 tokens a minute",
     rate=Rate(90, 20),

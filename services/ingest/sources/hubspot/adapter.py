@@ -35,6 +35,9 @@ CARD = Card(
     dedupe="object, kind of change, property, occurredAt and a fingerprint of what is said; HubSpot's eventId is not "
     "unique",
     order="occurredAt (milliseconds); of records the time of each value, else hs_lastmodifieddate",
+    hydration="what is new, merged or restored; amounts without currency; deals whose company changes",
+    reconcile="by `hs_lastmodifieddate`, archived ones too",
+    keeper="with a developer key: target URL, missing and paused subscriptions",
     retries="Up to 10 times in 24 hours after a failed connection, 5 seconds without an answer, or a 4xx or 5xx",
     answer_seconds=5,
     rate=Rate(4, 1),

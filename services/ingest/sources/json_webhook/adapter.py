@@ -34,6 +34,7 @@ CARD = Card(
     "address",
     dedupe="event_id of the mapping, else a fingerprint of the content",
     order="time and sequence of the mapping",
+    hydration="no: events are as mapped",
     retries="As the sender does.",
     secret_title="Signing secret, token, or user:password",  # noqa: S106 - a question, no secret
     secret_origin="ours",  # noqa: S106

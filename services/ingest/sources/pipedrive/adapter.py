@@ -35,6 +35,9 @@ CARD = Card(
     "can say anything: HTTPS only.",
     dedupe="object, id, time of the event and a fingerprint of the object",
     order="update_time of the object (seconds), then the time of the event (milliseconds)",
+    hydration="done activities without a time of day",
+    reconcile="by `updated_since`, new deals by `add_time`",
+    keeper="missing, inactive and removed webhooks are made anew",
     retries="3, 30 and 150 seconds later. Ten deliveries that fail at first ban the webhook for 30 minutes, and what "
     "happens then is lost; three days without a success delete it.",
     answer_seconds=10,

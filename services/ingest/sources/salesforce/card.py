@@ -16,6 +16,9 @@ CARD = Card(
     dedupe="Change events: transactionKey, sequenceNumber and record id. Outbound messages: Notification id and a "
     "fingerprint of the content, because a repeated notification carries the latest values.",
     order="LastModifiedDate, then the time of the commit and the place in the transaction",
+    hydration="gap events, partly told names, outbound messages",
+    reconcile="by `SystemModstamp`, deleted ones too",
+    keeper="none to keep; the feed goes on from its place for 72 hours",
     retries="Change events are kept for 72 hours and replayed. Outbound messages: 24 hours, at most 2 hours apart, in "
     "any order.",
     answer_seconds=60,

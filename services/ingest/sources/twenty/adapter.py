@@ -44,6 +44,8 @@ CARD = Card(
     "window. The nonce is not signed and not looked at.",
     dedupe="object, id, time of change and a fingerprint of the record",
     order="updatedAt of the record (milliseconds), then the time of the event",
+    hydration="no: records are whole",
+    reconcile="by `updatedAt`, with an API key, those in the bin included",
     retries="None: a failed delivery is gone, and the poller finds what it said.",
     answer_seconds=5,
     limits="100 calls a minute, 60 records a call",
