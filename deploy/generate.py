@@ -10,7 +10,6 @@ import importlib
 import inspect
 import itertools
 import json
-import re
 import sys
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
@@ -220,14 +219,14 @@ def sources_table() -> str:
     ]
     for name, adapter in sorted(ADAPTERS.items(), key=lambda one: one[1].card.title.lower()):
         card, page = adapter.card, f"../../services/ingest/sources/{name.replace('-', '_')}/README.md"
-        said = (_first(card.authentication), _first(card.order), card.hydration, card.reconcile, card.keeper)
+        said = (_first(card.authentication), card.order, card.hydration, card.reconcile, card.keeper)
         rows.append("| " + " | ".join((f"[{card.title}]({page})", *map(_cell, said))) + " |")
     return "\n".join(rows) + "\n"
 
 
 def _first(text: str) -> str:
-    """What stands before the first full stop or semicolon: the page of the source has the rest."""
-    return re.split(r"[.;](?: |$)", text)[0]
+    """The first sentence: the page of the source has the rest."""
+    return text.removesuffix(".").partition(". ")[0]
 
 
 def texts() -> dict[Path, str]:
