@@ -7,6 +7,7 @@ import random
 from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -14,49 +15,57 @@ import httpx
 import pytest
 
 from services.ingest.sources import ADAPTERS
-from services.ingest.sources.story import OPEN_STAGES, SimulatedDeal, told
+from services.ingest.sources.story import OPEN_STAGES, SimulatedDeal, SimulatedOrder, Subject, Thing, told
 from tests.e2e.conftest import Company, started
-from tests.e2e.golden import value
+from tests.e2e.golden import number, value
 
 SEED, THINGS = 5, 60
-SOURCE = "twenty"
+CRM, SHOP = "twenty", "shopify"
+RATE = Decimal("1.25")
+"""Dollars for a euro."""
 
 
 @pytest.fixture(scope="module")
 async def selling(
     database_server: str, kafka_bootstrap: str, server_directory: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Company]:
-    """A Quintant that is connected to a CRM and was told a day of it, some of it twice and all in disorder."""
+    """A Quintant that is connected to a CRM and a shop, and was told a day of both, some of it twice, in disorder."""
     sources = tmp_path_factory.mktemp("sources") / "sources.json"
-    entry = {"adapter": SOURCE, "secrets": [{"value": "not a secret", "since": "2026-01-01"}], "settings": {}}
-    sources.write_text(json.dumps({"sources": {SOURCE: entry}}))
+    secrets = [{"value": "not a secret", "since": "2026-01-01"}]
+    settings = {CRM: {}, SHOP: {"shop": "simulated.myshopify.com"}}
+    entries = {name: {"adapter": name, "secrets": secrets, "settings": said} for name, said in settings.items()}
+    sources.write_text(json.dumps({"sources": entries}))
     where = {"QUINTANT_INGEST_SOURCES_FILE": str(sources)}
     async with started(database_server, kafka_bootstrap, server_directory, **where) as company:
-        await _tell_stages(company)
-        await _tell_day(company)
+        source = f"/sources/{CRM}"
+        stages = {label: {"stage": stage} for label, stage in ADAPTERS[CRM].card.stages.items()}
+        named = {"id": f"{source}#default", "of_source": source, "pipeline_id": "default", "stages": stages}
+        await _tell(company, "stage-map", named)
+        rate = {"id": "spot:EUR/USD", "rate_type": "spot", "base": "EUR", "quote": "USD", "rate": str(RATE)}
+        await _tell(company, "exchange-rate", rate)
+        for name in (CRM, SHOP):
+            await _tell_day(company, name)
         yield company
 
 
-async def _tell_stages(company: Company) -> None:
-    source = f"/sources/{SOURCE}"
-    stages = {label: {"stage": stage} for label, stage in ADAPTERS[SOURCE].card.stages.items()}
+async def _tell(company: Company, entity: str, data: dict[str, Any]) -> None:
     event = {
         "specversion": "1.0",
-        "type": "io.quintant.stage-map.changed.v1",
+        "type": f"io.quintant.{entity}.changed.v1",
         "source": "/tests",
-        "id": "stages",
+        "id": entity,
         "time": "2026-01-01T00:00:00Z",
-        "data": {"id": f"{source}#default", "of_source": source, "pipeline_id": "default", "stages": stages},
+        "data": data,
     }
     headers = {"content-type": "application/cloudevents+json"}
     answer = await company.http.post(f"{company.urls['ingest']}/v1/events", json=event, headers=headers)
     assert answer.status_code == 202, answer.text
 
 
-async def _tell_day(company: Company) -> None:
+async def _tell_day(company: Company, name: str) -> None:
     asked = {"seed": SEED, "things": THINGS}
     url = company.urls["ingest"]
-    story = (await company.http.post(f"{url}/v1/sources/{SOURCE}/simulation", json=asked)).json()
+    story = (await company.http.post(f"{url}/v1/sources/{name}/simulation", json=asked)).json()
     dice = random.Random(SEED)  # noqa: S311
     requests = story["requests"] + dice.sample(story["requests"], len(story["requests"]) // 5)
     dice.shuffle(requests)
@@ -66,21 +75,31 @@ async def _tell_day(company: Company) -> None:
         async with waiting:
             body = base64.b64decode(one["body_base64"])
             return await company.http.request(
-                one["method"], f"{url}/v1/webhooks/{SOURCE}", content=body, headers=one["headers"]
+                one["method"], f"{url}/v1/webhooks/{name}", content=body, headers=one["headers"]
             )
 
     answers = await asyncio.gather(*map(send, requests))
     assert {answer.status_code for answer in answers} == {200, 202}
-    company.tokens += [answer.json()["token"] for answer in answers]
+    company.tokens += [token for answer in answers if (token := answer.json().get("token"))]
 
 
 @pytest.fixture(scope="module")
 def truth() -> list[SimulatedDeal]:
-    """The deals as they are at the end of the day; the story's moments do not matter."""
+    """The deals as they are at the end of the day."""
+    return [deal for deal in _last("deals") if isinstance(deal, SimulatedDeal)]
+
+
+@pytest.fixture(scope="module")
+def orders() -> list[SimulatedOrder]:
+    """The orders as they are at the end of the day."""
+    return [order for order in _last("orders") if isinstance(order, SimulatedOrder)]
+
+
+def _last(subject: Subject) -> list[Thing]:
+    """The story's moments do not matter."""
     begin = datetime(2026, 1, 1, tzinfo=UTC)
-    steps = told("deals", seed=SEED, things=THINGS, begin=begin, span=timedelta(days=1))
-    last = {step.now.number: step.now for step in steps}
-    return [deal for deal in last.values() if isinstance(deal, SimulatedDeal)]
+    steps = told(subject, seed=SEED, things=THINGS, begin=begin, span=timedelta(days=1))
+    return list({step.now.number: step.now for step in steps}.values())
 
 
 async def test_every_deal_stands_where_the_source_says(selling: Company, truth: list[SimulatedDeal]) -> None:
@@ -104,3 +123,15 @@ async def test_counts_are_those_of_the_source(selling: Company, truth: list[Simu
     ):
         counted = sum(deal.stage in stages and not deal.deleted for deal in truth)
         assert await value(selling, slug) == counted, slug
+
+
+async def test_the_money_is_that_of_the_shop(selling: Company, orders: list[SimulatedOrder]) -> None:
+    def base(amount: Decimal, order: SimulatedOrder) -> Decimal:
+        return amount * (RATE if order.currency == "EUR" else 1)
+
+    alive = [order for order in orders if not order.cancelled]
+    sold = sum((base(order.net - order.refunded, order) for order in alive), Decimal(0))
+    paid = sum((base(order.net - order.refunded, order) for order in alive if order.paid_at), Decimal(0))
+    assert await value(selling, "order-count") == len(alive)
+    assert number(await value(selling, "revenue")) == sold
+    assert number(await value(selling, "collections")) == paid

@@ -25,6 +25,7 @@ PLANTED = {
     "pure-domain": ("services.forecast.domain.winning", "sqlalchemy"),
     "kafka-in-one-place": ("services.ingest.relay", "aiokafka"),
     "http-client-in-one-place": ("services.metrics.webhooks", "httpx"),
+    "pure-adapters": ("services.ingest.sources.hubspot.adapter", "services.ingest.sources.calling"),
 }
 
 
