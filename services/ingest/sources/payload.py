@@ -1,7 +1,7 @@
 """Reading what sources send: JSON without floats, money and times in every spelling, and saying it as events."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from decimal import Decimal, InvalidOperation
@@ -219,9 +219,7 @@ class Speaker:
         ended: bool | None = None,
     ) -> Event:
         """Something about one entity. `foreign_id` is the source's id of it; `fields` are said as they stand: None
-        clears, what is not there is unsaid. `event_id` that is too long or odd is replaced by one derived from it.
-
-        An alias is about the customer that was merged away: `foreign_id` is that customer's."""
+        clears, what is not there is unsaid. `event_id` that is too long or odd is replaced by one derived from it."""
         subject = self._subject(entity, required(foreign_id, f"The id of a changed {entity}"))
         said = {"id": subject, **({} if ended is None else {"ended": ended}), **fields}
         return Event(
@@ -234,6 +232,11 @@ class Speaker:
             data=_encode(said),
             cause=self.cause,
         )
+
+    def merged(self, gone: str, survivor: str | None, *, event_id: str, at: datetime, sequence: int = 0) -> Event:
+        """Two customers are one from now on; without a survivor they are two again."""
+        fields = {"of_type": "customer", "into_id": self.ref(survivor)}
+        return self.changed("alias", gone, fields, event_id=event_id, at=at, sequence=sequence)
 
     def _subject(self, entity: str, foreign_id: str) -> str:
         if entity in _SAME_EVERYWHERE:
@@ -264,8 +267,3 @@ def fingerprint(*parts: str | bytes) -> str:
         digest.update(len(encoded).to_bytes(4, "big"))
         digest.update(encoded)
     return digest.hexdigest()
-
-
-def picked(data: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
-    """The members of these names that are there, null included: what a partial update says."""
-    return {name: data[name] for name in names if name in data}

@@ -74,7 +74,6 @@ def test_places_are_named() -> None:
     with pytest.raises(MalformedError, match=r"data\.id is missing"):
         payload.required(" ", "data.id")
     assert payload.required(Number("8"), "id") == "8"
-    assert payload.picked({"a": None, "b": 1}, ["a", "c"]) == {"a": None}
 
 
 @pytest.mark.parametrize(

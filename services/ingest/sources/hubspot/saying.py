@@ -3,16 +3,11 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-import msgspec
-
 from services.ingest.sources.hubspot.properties import Fields
-from services.ingest.sources.payload import Speaker
-from shared.contracts.entities import event_type
+from services.ingest.sources.payload import Speaker, text
 from shared.contracts.envelope import Event
-from shared.kernel.ids import derived_id, is_id
 
 _ALIAS = "alias"
-_encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,20 +31,10 @@ def merged(entity: str, foreign_id: str, survivor: str) -> Said:
 
 
 def event(said: Said, speaker: Speaker, *, event_id: str, at: datetime, sequence: int = 0) -> Event:
-    """One event; the id of an alias holds the id that was merged away as it is known here."""
-    if said.entity != _ALIAS:
-        return speaker.changed(
-            said.entity, said.foreign_id, said.fields, event_id=event_id, at=at, sequence=sequence, ended=said.ended
-        )
-    subject = f"customer:{speaker.ref(said.foreign_id)}"
-    fields = {"id": subject, "of_type": "customer", "into_id": speaker.ref(said.fields["into"])}
-    return Event(
-        type=event_type(_ALIAS),
-        source=speaker.account.source,
-        id=event_id if is_id(event_id) else derived_id(event_id),
-        subject=subject,
-        time=at,
-        sequence=sequence,
-        data=_encode(fields),
-        cause=speaker.cause,
+    """One event."""
+    if said.entity == _ALIAS:
+        into = text(said.fields["into"])
+        return speaker.merged(said.foreign_id, into, event_id=event_id, at=at, sequence=sequence)
+    return speaker.changed(
+        said.entity, said.foreign_id, said.fields, event_id=event_id, at=at, sequence=sequence, ended=said.ended
     )

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import msgspec
-
 from services.ingest.sources.adapter import ToRead
 from services.ingest.sources.payload import Speaker, fingerprint, inner, micros_since_1970, required, text
 from services.ingest.sources.pipedrive import persons
@@ -20,10 +18,8 @@ from services.ingest.sources.pipedrive.objects import (
     moment,
     person_customer,
 )
-from shared.contracts.entities import event_type
 from shared.contracts.envelope import Event
 from shared.contracts.strict_json import dumped
-from shared.kernel.ids import derived_id, is_id
 
 KINDS: Mapping[str, str] = {
     "deal": "deals",
@@ -36,7 +32,6 @@ KINDS: Mapping[str, str] = {
 _ACTIONS = ("create", "change", "delete")
 _ALIAS = "alias"
 _LONGEST_SHOWN = 100
-_encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +138,8 @@ def event(said_of: Said, notice: Notice, speaker: Speaker) -> Event:
     event_id = f"{said_of.entity}:{said_of.foreign_id}@{notice.mark}"
     sequence = micros_since_1970(notice.happened_at)
     if said_of.entity == _ALIAS:
-        return _alias(said_of, event_id, notice.happened_at, sequence, speaker)
+        into = text(said_of.fields["into"])
+        return speaker.merged(said_of.foreign_id, into, event_id=event_id, at=notice.happened_at, sequence=sequence)
     whole = said_of.ended is not True and not notice.deleted
     at = (changed_at(notice.found) if whole else None) or notice.happened_at
     return speaker.changed(
@@ -154,20 +150,4 @@ def event(said_of: Said, notice: Notice, speaker: Speaker) -> Event:
         at=at,
         sequence=sequence,
         ended=said_of.ended,
-    )
-
-
-def _alias(said_of: Said, event_id: str, at: datetime, sequence: int, speaker: Speaker) -> Event:
-    """The id of an alias holds the id that was merged away as it is known here."""
-    subject = f"customer:{speaker.ref(said_of.foreign_id)}"
-    fields = {"id": subject, "of_type": "customer", "into_id": speaker.ref(said_of.fields["into"])}
-    return Event(
-        type=event_type(_ALIAS),
-        source=speaker.account.source,
-        id=event_id if is_id(event_id) else derived_id(event_id),
-        subject=subject,
-        time=at,
-        sequence=sequence,
-        data=_encode(fields),
-        cause=speaker.cause,
     )

@@ -7,7 +7,7 @@ from services.ingest.sources.adapter import Account, Card, Delivery, Reading, Re
 from services.ingest.sources.payload import Speaker, micros_since_1970, read_object, text
 from services.ingest.sources.salesforce import changes, outbound
 from services.ingest.sources.salesforce.card import CARD, SalesforceSettings
-from services.ingest.sources.salesforce.objects import KINDS, Saying, changed_at, flag, merged
+from services.ingest.sources.salesforce.objects import KINDS, Saying, changed_at, flag
 from services.ingest.sources.signing import token_fits
 from shared.contracts.envelope import Event
 from shared.kernel.errors import MalformedError
@@ -66,7 +66,7 @@ class Salesforce:
         survivor = text(body.get("MasterRecordId")) if gone else None
         if survivor is not None:
             alias = f"read:merge:{place}"
-            events.append(merged(speaker, record.id, survivor, event_id=alias, at=at, sequence=sequence))
+            events.append(speaker.merged(record.id, survivor, event_id=alias, at=at, sequence=sequence))
         return events
 
     def reply(self, delivery: Delivery, account: Account) -> Reply | None:

@@ -15,7 +15,7 @@ from services.ingest.sources.payload import (
     micros_since_1970,
     required,
 )
-from services.ingest.sources.salesforce.objects import KINDS, Saying, merged, moment, record_id
+from services.ingest.sources.salesforce.objects import KINDS, Saying, moment, record_id
 from shared.contracts.envelope import Event
 from shared.kernel.errors import MalformedError
 
@@ -94,7 +94,7 @@ def _told(change: Change, ids: Sequence[str], speaker: Speaker) -> Reading:
 
 
 def _worth_a_look(change: Change) -> bool:
-    """A deleted account may have been merged, which only the record tells; what comes back may come back changed."""
+    """A deleted account may have been which only the record tells; what comes back may come back changed."""
     return change.type == "UNDELETE" or (change.type == "DELETE" and change.kind == "Account")
 
 
@@ -128,7 +128,7 @@ def _events(change: Change, one: str, fields: Mapping[str, object], speaker: Spe
     )
     if change.type == "UNDELETE" and change.kind == "Account":
         alias_id = f"unmerge:{event_id}"
-        yield merged(speaker, one, None, event_id=alias_id, at=change.at, sequence=change.sequence)
+        yield speaker.merged(one, None, event_id=alias_id, at=change.at, sequence=change.sequence)
 
 
 def _change(event: Mapping[str, Any]) -> Change:

@@ -8,7 +8,6 @@ from decimal import Decimal
 from typing import Any
 
 from services.ingest.sources.payload import Speaker, day, decimal, epoch, instant, money, text
-from shared.contracts.envelope import Event
 from shared.contracts.strict_json import Number
 from shared.kernel.errors import MalformedError
 from shared.kernel.money import plain
@@ -183,12 +182,6 @@ def person_name(value: object) -> str | None:
     if isinstance(value, dict):
         return " ".join(part for name in _NAME_PARTS if (part := text(value.get(name)))) or None
     return text(value)
-
-
-def merged(speaker: Speaker, loser: str, survivor: str | None, *, event_id: str, at: datetime, sequence: int) -> Event:
-    """Two accounts are one from now on; without a survivor they are two again."""
-    fields = {"of_type": "customer", "into_id": speaker.ref(survivor)}
-    return speaker.changed("alias", loser, fields, event_id=event_id, at=at, sequence=sequence)
 
 
 def _date(value: object) -> str | None:
