@@ -111,6 +111,7 @@ class SourceReading:
         """Every source that ever sent something or is configured."""
         now = self.clock.now()
         today = self.calendar.day(now)
+        connected, problems = self.accounts.all(), self.accounts.problems()
         async with self.database.read() as reader:
             heard = {one["source"]: one for one in await queries.sources(reader)}
             kept: dict[str, Mapping[str, Any]] = {
@@ -120,9 +121,8 @@ class SourceReading:
                 "subscription": await sourcebook.subscriptions(reader),
                 "backlog": await waiting_reads.backlogs(reader),
                 "last_delivery_at": await sourcebook.last_deliveries(reader),
-                "deliveries_last_hour": await sourcebook.kept_since(reader, now - timedelta(hours=1)),
+                "deliveries_last_hour": await sourcebook.kept_since(reader, list(connected), now - timedelta(hours=1)),
             }
-        connected, problems = self.accounts.all(), self.accounts.problems()
         names = {f"/sources/{name}": name for name in [*connected, *(name for name in problems if name)]}
         return [
             {**_figures(source, heard.get(source)), **self._kept(names.get(source), kept, today)}

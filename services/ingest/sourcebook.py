@@ -73,15 +73,19 @@ async def load_poll(reader: Reader, source: str, kind: str) -> Poll | None:
     return None if row is None else Poll(**row)
 
 
-async def save_poll(writer: Writer, source: str, kind: str, poll: Poll, now: datetime, detail: str = "") -> None:
-    """Remember how far it has been polled, or why it fails."""
+async def save_poll(
+    writer: Writer, source: str, kind: str, poll: Poll, since: datetime | None, now: datetime, detail: str = ""
+) -> None:
+    """Remember how far it has been polled, or why it fails. Not if it is not polled through `since` any more: then it
+    was forgotten meanwhile, and everything is to be polled."""
     await writer.execute(
         """INSERT INTO poll AS p (source, kind, connected_at, through, until, page, polled_at, detail)
            VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
            ON CONFLICT (source, kind) DO UPDATE
            SET through = excluded.through, until = excluded.until, page = excluded.page,
                polled_at = CASE WHEN excluded.detail = '' THEN excluded.polled_at ELSE p.polled_at END,
-               detail = excluded.detail""",
+               detail = excluded.detail
+           WHERE p.through IS NOT DISTINCT FROM $9""",
         source,
         kind,
         poll.connected_at,
@@ -90,6 +94,7 @@ async def save_poll(writer: Writer, source: str, kind: str, poll: Poll, now: dat
         poll.page,
         None if detail else now,
         detail,
+        since,
     )
 
 
@@ -153,13 +158,15 @@ async def last_deliveries(reader: Reader) -> dict[str, datetime]:
     return {row["source"]: row["last"] for row in rows}
 
 
-async def kept_since(reader: Reader, since: datetime) -> dict[str, int]:
-    """How many deliveries and reads that said something new came from each source."""
+async def kept_since(reader: Reader, names: Sequence[str], since: datetime) -> dict[str, int]:
+    """How many deliveries and reads that said something new came from each of these sources."""
     rows = await reader.rows(
-        """SELECT source, count(*) AS kept FROM raw WHERE source IS NOT NULL AND received_at >= $1 GROUP BY source""",
+        """SELECT name, (SELECT count(*) FROM raw WHERE source = name AND received_at >= $2) AS kept
+           FROM unnest($1::text[]) AS name""",
+        list(names),
         since,
     )
-    return {row["source"]: row["kept"] for row in rows}
+    return {row["name"]: row["kept"] for row in rows}
 
 
 async def refusals(reader: Reader, since: date) -> dict[str, dict[str, int]]:

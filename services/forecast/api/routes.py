@@ -22,10 +22,11 @@ from shared.http.auth import require
 from shared.http.freshness import After
 from shared.http.openapi import problem_responses
 from shared.http.snapshot import Snapshots
+from shared.http.unknown import refuse_unknown
 from shared.kernel.money import Money, plain
 from shared.kernel.period import Calendar
 
-ROUTER = APIRouter(prefix="/v1", tags=["forecast"], dependencies=[Depends(require("read"))])
+ROUTER = APIRouter(prefix="/v1", tags=["forecast"], dependencies=[Depends(require("read")), Depends(refuse_unknown)])
 
 Series = Literal["won-value", "revenue"]
 Instant = Annotated[

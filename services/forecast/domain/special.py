@@ -51,7 +51,10 @@ def beta_quantile(share: float, a: float, b: float) -> float:
 
 def student_two_sided(t: float, degrees: float) -> float:
     """P(|T| ≥ |t|) for Student's t with that many degrees of freedom."""
-    return beta_cdf(degrees / (degrees + t * t), degrees / 2, 0.5)
+    square = t * t
+    if square < degrees:  # from the near side: one minus something small keeps its digits
+        return 1 - beta_cdf(square / (degrees + square), 0.5, degrees / 2)
+    return beta_cdf(degrees / (degrees + square), degrees / 2, 0.5)
 
 
 @cache

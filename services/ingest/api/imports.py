@@ -15,7 +15,7 @@ from pathlib import Path, PurePath
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from pydantic import BeforeValidator, WithJsonSchema
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
@@ -31,9 +31,10 @@ from shared.contracts.values import read_instant
 from shared.http.answers import JsonResponse, answer
 from shared.http.auth import Reader, Writer
 from shared.http.openapi import problem_responses
+from shared.http.unknown import refuse_unknown
 from shared.kernel.errors import Fault, InvalidInputError, NotFoundError
 
-router = APIRouter(prefix="/v1", tags=["imports"])
+router = APIRouter(prefix="/v1", tags=["imports"], dependencies=[Depends(refuse_unknown)])
 _LONGEST_MAPPING = 1024 * 1024
 _MOST_FILES = 100
 

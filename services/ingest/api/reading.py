@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated
 from urllib.parse import unquote
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -17,9 +17,10 @@ from shared.http.auth import Admin, Reader, Writer
 from shared.http.freshness import After
 from shared.http.openapi import problem_responses
 from shared.http.paging import Paging
+from shared.http.unknown import refuse_unknown
 from shared.kernel.errors import InvalidInputError, MalformedError, NotFoundError
 
-router = APIRouter(prefix="/v1", tags=["reading"])
+router = APIRouter(prefix="/v1", tags=["reading"], dependencies=[Depends(refuse_unknown)])
 
 
 @router.get("/events/{source_and_id:path}", responses=problem_responses(404))

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,9 +18,10 @@ from shared.http.answers import JsonResponse, answer
 from shared.http.auth import Admin, Reader
 from shared.http.openapi import problem_responses
 from shared.http.paging import decode_cursor, encode_cursor
+from shared.http.unknown import refuse_unknown
 from shared.kernel.errors import InvalidInputError, NotFoundError
 
-router = APIRouter(prefix="/v1", tags=["sources"])
+router = APIRouter(prefix="/v1", tags=["sources"], dependencies=[Depends(refuse_unknown)])
 _STORY = timedelta(days=1)
 
 

@@ -6,6 +6,7 @@ import math
 import random
 from collections import defaultdict
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -13,7 +14,6 @@ from hypothesis import strategies as st
 
 from services.forecast.domain.quantiles import LEVELS, Quantiles
 from services.forecast.domain.scenarios import (
-    MOST_ATOMS,
     Scenarios,
     pipeline_scenarios,
     quantiles_of,
@@ -76,7 +76,8 @@ def test_many_deals_keep_mean_and_spread(count: int, seed: int) -> None:
     mean, variance = moments(totals)
     wanted = math.fsum(float(a * p) for a, p in pairs)
     spread = math.sqrt(math.fsum(float(a * a * p * (1 - p)) for a, p in pairs))
-    assert len(totals) > MOST_ATOMS / 8
+    steps = [float(after - before) for before, after in pairwise(sorted(totals))]
+    assert min(steps) <= spread / 100, "the grid is as fine as it says: 128 steps a standard deviation"
     assert math.fsum(totals.values()) == pytest.approx(1, abs=1e-9)
     assert mean == pytest.approx(wanted, abs=spread / 100)
     assert math.sqrt(variance) == pytest.approx(spread, rel=0.01)
