@@ -55,11 +55,14 @@ class SourcesFile:
     """Changes one entry at a time and leaves the bytes of all others as they are."""
 
     path: Path
+    in_place: bool = False
+    """Keep the file itself, with its mode: a container holds on to the file with which it was started."""
 
     @classmethod
     def find(cls, home: Home) -> "SourcesFile":
         """The caller's own file, else that of the local stack."""
-        return cls(Path(os.environ.get(VARIABLE) or home.sources_file).resolve())
+        named = os.environ.get(VARIABLE)
+        return cls(Path(named or home.sources_file).resolve(), in_place=bool(named))
 
     def find_entry(self, name: str) -> Entry | None:
         """The entry of this name."""
@@ -108,9 +111,23 @@ class SourcesFile:
             change(entries)
             whole["sources"] = msgspec.Raw(msgspec.json.encode(entries))
             try:
-                write_private(self.path, msgspec.json.format(msgspec.json.encode(whole)) + b"\n")
+                self._write(msgspec.json.format(msgspec.json.encode(whole)) + b"\n")
             except OSError as error:
                 raise StackError(f"{self.path} cannot be written: {error.strerror}") from error
+
+    def _write(self, content: bytes) -> None:
+        if not (self.in_place and self.path.exists()):
+            write_private(self.path, content)
+            return
+        # Whoever reads half of it keeps what it had; should we end half-way, all of it is beside the file.
+        copy = self.path.with_name(f".{self.path.name}.copy")
+        write_private(copy, content)
+        with self.path.open("r+b") as stream:
+            stream.write(content)
+            stream.truncate()
+            stream.flush()
+            os.fsync(stream.fileno())
+        copy.unlink()
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -5,7 +5,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -91,8 +91,19 @@ class Accounts:
         if stamp == self._stamp:
             return
         self._stamp = stamp
-        self._read = _parse(self._path.read_bytes(), self._public_url) if self._path and stamp else _Read()
+        self._read = self._parsed(self._path) if self._path and stamp else _Read()
         _LOG.info("sources_read", names=sorted(self._read.connected), problems=dict(self._read.problems))
+
+    def _parsed(self, path: Path) -> _Read:
+        """A file that cannot be read as a whole (it may be half written) changes nothing but the problem told."""
+        try:
+            file = msgspec.json.decode(path.read_bytes(), type=_File)
+        except (msgspec.DecodeError, UnicodeDecodeError, OSError) as error:
+            place = _PLACE.search(str(error))
+            where = f"at {place['place'] or 'its outermost level'}" if place else "it is no JSON"
+            problem = f"the sources file cannot be read ({where}): the sources stay as they were"
+            return replace(self._read, problems={**self._read.problems, "": problem})
+        return _connected(file, self._public_url)
 
     def _stamped(self) -> tuple[int, int, int] | None:
         try:
@@ -132,12 +143,7 @@ def _fault(error: msgspec.ValidationError) -> Fault:
     return Fault(f"/settings{place}", "is not one of the choices" if "enum value" in reason else reason)
 
 
-def _parse(body: bytes, public_url: str) -> _Read:
-    try:
-        file = msgspec.json.decode(body, type=_File)
-    except msgspec.DecodeError as error:
-        place = _PLACE.search(str(error))
-        return _Read(problems={"": f"the sources file cannot be read (at {place['place'] if place else 'its JSON'})"})
+def _connected(file: _File, public_url: str) -> _Read:
     connected: dict[str, Connected] = {}
     problems: dict[str, str] = {}
     for name, entry in file.sources.items():

@@ -249,6 +249,15 @@ async def test_one_wrong_entry_is_told_and_hurts_no_other(client: httpx.AsyncCli
     sources.put("twenty")
 
 
+async def test_a_half_written_file_changes_nothing(client: httpx.AsyncClient, sources: Sources) -> None:
+    whole = sources.path.read_text()
+    sources.path.write_text(whole[: len(whole) // 2])
+    assert (await deliver(client, notice(9))).status_code == 202
+    assert "stay as they were" in (await client.get("/v1/sources")).json()["problem"]
+    sources.path.write_text(whole)
+    assert (await client.get("/v1/sources")).json()["problem"] is None
+
+
 async def test_secrets_are_shown_nowhere(
     client: httpx.AsyncClient, sources: Sources, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:

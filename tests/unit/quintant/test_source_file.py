@@ -93,3 +93,16 @@ def test_the_local_stack_tells_ingest_where_it_is(tmp_path: Path, monkeypatch: p
     assert services.environment(home, "postgresql://q@127.0.0.1/q", "127.0.0.1:9092")[
         "QUINTANT_INGEST_SOURCES_FILE"
     ] == str(tmp_path / "own.json")
+
+
+def test_a_file_of_the_callers_own_stays_the_same_file(tmp_path: Path) -> None:
+    path = tmp_path / "sources"
+    path.write_text('{"sources": {}}' + " " * 5000)
+    path.chmod(0o644)
+    before = path.stat()
+    file = SourcesFile(path, in_place=True)
+    file.add("crm", entry("twenty", "s", date(2026, 1, 1), {}))
+    after = path.stat()
+    assert (after.st_ino, stat.S_IMODE(after.st_mode)) == (before.st_ino, 0o644)
+    assert file.load_entry("crm").adapter == "twenty"
+    assert not list(tmp_path.glob("*.copy"))
