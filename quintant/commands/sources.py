@@ -69,10 +69,10 @@ def list_sources() -> None:
     has a problem."""
     with _opened() as (client, _):
         found = sources(client)
-    console.print(screens.sources_table(found, calendar.now()))
-    for line in screens.problems(found):
+    console.print(screens.sources_table(found.items, calendar.now()))
+    for line in [*filter(None, [found.problem]), *screens.problems(found.items)]:
         console.print(f"[red]![/] {escape(line)}", highlight=False)
-    if any(one.problem for one in found):
+    if found.problem or any(one.problem for one in found.items):
         raise typer.Exit(1)
 
 

@@ -96,7 +96,7 @@ def _begin(client: Client, file: SourcesFile, card: Card, wishes: Wishes) -> Ans
     console.print(f"[dim]{escape(card.authentication)}[/]", highlight=False)
     if not wishes.name and not wishes.yes:
         answers.ask_name()
-    configured = {one.name for one in sources(client)}
+    configured = {one.name for one in sources(client).items}
     while fault := _name_fault(file, answers.name, configured):
         if wishes.yes or wishes.name:
             raise StackError(f"{answers.name}: {fault}", advice="Say another --name.")

@@ -165,9 +165,16 @@ def card_of(client: Client, adapter: str) -> Card:
     return found[adapter]
 
 
-def sources(client: Client) -> list[Source]:
-    """Every source that is configured or was ever heard."""
-    return msgspec.convert(client.sources()["items"], list[Source])
+class Listing(msgspec.Struct, frozen=True):
+    """Every source that is configured or was ever heard; `problem` is about the sources file as a whole."""
+
+    items: list[Source]
+    problem: str | None = None
+
+
+def sources(client: Client) -> Listing:
+    """All of them."""
+    return msgspec.convert(client.sources(), Listing)
 
 
 def source(client: Client, name: str) -> Source:

@@ -20,7 +20,7 @@ def until_taken_up(client: Client, name: str, path: Path) -> Source:
     """Return once ingest has read the entry from its file."""
     deadline = time.monotonic() + _TAKEN_UP_SECONDS
     while time.monotonic() < deadline:
-        found = next((one for one in sources(client) if one.name == name), None)
+        found = next((one for one in sources(client).items if one.name == name), None)
         if found and found.problem:
             raise StackError(f"{name} was written to {path}, but ingest cannot use it: {found.problem}")
         if found:
