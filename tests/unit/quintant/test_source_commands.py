@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from quintant.cli import app
+from quintant.terminal import console
 from tests.unit.quintant.fake_ingest import KEY, FakeIngest, serving, shown
 
 _STEPS = "Send to https://sales.example/v1/webhooks/"
@@ -25,6 +26,12 @@ def ingest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeInge
             monkeypatch.setenv(f"QUINTANT_{service}_URL", fake.url)
         monkeypatch.setenv("COLUMNS", "200")
         yield fake
+
+
+@pytest.fixture(autouse=True)
+def _wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As wide as what goes into a pipe, whatever terminal the tests run in."""
+    monkeypatch.setattr(console, "_width", 120)
 
 
 def _typed(*arguments: str, answers: str = "") -> Result:
