@@ -65,7 +65,8 @@ async def serve(app: ASGIApp, bound: socket.socket, stop: asyncio.Event) -> None
 def listening(host: str, port: int, variable: str) -> Iterator[socket.socket]:
     """A bound socket. UnavailableError that names the variable to change when the address is taken or not ours."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as bound:
+    # asyncio switches Nagle's algorithm off only for sockets that say TCP; with it, answers come 40 ms late.
+    with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as bound:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             bound.bind((host, port))
