@@ -57,6 +57,17 @@ async def due(reader: Reader, source: str, now: datetime, limit: int) -> list[Wa
     return [Waiting(**row) for row in rows]
 
 
+async def among(reader: Reader, source: str, kind: str, ids: Sequence[str]) -> frozenset[str]:
+    """Which of these objects wait."""
+    rows = await reader.rows(
+        "SELECT object_id FROM to_read WHERE source = $1 AND kind = $2 AND object_id = ANY($3::text[])",
+        source,
+        kind,
+        list(ids),
+    )
+    return frozenset(row["object_id"] for row in rows)
+
+
 async def next_due(reader: Reader, source: str) -> datetime | None:
     """When the next attempt is due; None if nothing waits."""
     found: datetime | None = await reader.value("SELECT min(due_at) FROM to_read WHERE source = $1", source)
@@ -90,6 +101,17 @@ async def put_off(
         [now + wait for wait in waits],
         detail,
     )
+
+
+async def hurry(writer: Writer, source: str, now: datetime) -> None:
+    """Try everything that was put off: what was wrong may have been mended."""
+    await writer.execute("UPDATE to_read SET due_at = $2 WHERE source = $1 AND due_at > $2", source, now)
+
+
+async def is_failing(reader: Reader, source: str) -> bool:
+    """Whether something waits that could not be read."""
+    found: bool = await reader.value("SELECT EXISTS (SELECT FROM to_read WHERE source = $1 AND attempts > 0)", source)
+    return found
 
 
 async def backlogs(reader: Reader) -> dict[str, Mapping[str, Any]]:

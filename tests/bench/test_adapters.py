@@ -94,7 +94,7 @@ async def test_no_adapter_is_slower_than_half_the_generic_one(
         ) as client,
     ):
         for name in names:
-            await tell_stages(client, name)
+            await tell_stages(client, name, ADAPTERS[name])
         for run in range(RUNS):
             for name in names:
                 account = Account(name, accounts[name].secrets, accounts[name].settings)

@@ -7,7 +7,7 @@ from datetime import datetime
 from services.ingest import queries, wire
 from services.ingest.accounts import Connected
 from services.ingest.domain.agreement import Known, missing, redated
-from services.ingest.domain.candidates import Candidate, Outcome
+from services.ingest.domain.candidates import Candidate, Outcome, Status
 from services.ingest.intake import Intake
 from services.ingest.receiving import raw_of_record, recorded
 from services.ingest.sources.adapter import Record
@@ -28,7 +28,7 @@ class Absorbed:
     changed_at: datetime
     """The object's own time of change."""
     new: bool
-    """Something in it had not been told."""
+    """Something in it had not been told. What waits in the quarantine may well have been."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +55,10 @@ class Absorbing:
             return Absorbed(record.read_at, new=False)
         changed_at = max(one.occurred_at for one in candidates)
         fresh, context = await self._missing(connected, record, candidates)
-        if fresh:
-            await self.intake.take(fresh, raw_of_record(connected, record, context), kind=KIND)
-        return Absorbed(changed_at, new=bool(fresh))
+        if not fresh:
+            return Absorbed(changed_at, new=False)
+        outcomes = await self.intake.take(fresh, raw_of_record(connected, record, context), kind=KIND)
+        return Absorbed(changed_at, new=any(one.status is Status.ACCEPTED for one in outcomes))
 
     async def _missing(
         self, connected: Connected, record: Record, candidates: Sequence[Candidate]

@@ -16,7 +16,7 @@ from shared.telemetry import metric_names
 from shared.telemetry.metrics import Metrics
 
 _EVERY = timedelta(minutes=30)
-_LEAST = timedelta(seconds=10)
+_LEAST = timedelta(seconds=1)
 _AFTER_FAILURE = timedelta(minutes=2)
 
 

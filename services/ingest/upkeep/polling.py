@@ -1,13 +1,14 @@
 """Asks a source what changed, takes in what webhooks missed, and counts how much that was."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
-from services.ingest import sourcebook
+from services.ingest import sourcebook, waiting_reads
 from services.ingest.accounts import Connected
 from services.ingest.sourcebook import Poll
+from services.ingest.sources.adapter import Record
 from services.ingest.sources.api import Changed, SourceApi
 from services.ingest.sources.calling import TryLaterError
 from services.ingest.upkeep.absorbing import Absorbed, Absorbing
@@ -44,13 +45,23 @@ class Polling:
     async def run(self) -> None:
         """Poll until cancelled."""
         while True:
-            wait = self.every
+            failed: dict[str, QuintantError] = {}
             for kind in self.connected.adapter.card.kinds:
-                wait = min(wait, await self._kind(kind))
-            await asyncio.sleep(wait.total_seconds())
+                if error := await self._kind(kind):
+                    failed[kind] = error
+            self._tell(failed)
+            await asyncio.sleep(min([self.every, *map(_after, failed.values())]).total_seconds())
 
-    async def _kind(self, kind: str) -> timedelta:
-        """One window of one kind; when to poll again."""
+    def _tell(self, failed: Mapping[str, QuintantError]) -> None:
+        """One kind that works does not end the trouble of another."""
+        name = self.connected.account.name
+        if failed:
+            self.troubles.met(name, "poll", " ".join(f"{kind}: {error.detail}" for kind, error in failed.items()))
+        else:
+            self.troubles.over(name, "poll")
+
+    async def _kind(self, kind: str) -> QuintantError | None:
+        """One window of one kind, or why it failed."""
         name = self.connected.account.name
         async with self.database.read() as reader:
             poll = await sourcebook.load_poll(reader, name, kind)
@@ -64,16 +75,16 @@ class Polling:
         except UnavailableError:
             raise
         except QuintantError as error:
-            await self._failed(kind, poll, error)
-            return error.wait if isinstance(error, TryLaterError) else _AFTER_FAILURE
-        self.troubles.over(name, "poll")
-        return self.every
+            async with self.database.write() as writer:
+                await sourcebook.save_poll(writer, name, kind, poll, poll.through, self.clock.now(), error.detail)
+            return error
+        return None
 
     async def _page(self, kind: str, poll: Poll, until: datetime) -> Poll:
         """Take in one page, and remember in the same commit as its counts that it was."""
         since = _BEGINNING if poll.through is None else poll.through - OVERLAP
         changed: Changed = await self.api.changed(kind, since, until, poll.page)
-        absorbed = await self.absorbing.take(self.connected, changed.records)
+        absorbed = await self._absorbed(kind, changed.records)
         after = (
             replace(poll, page=changed.next_page)
             if changed.next_page is not None
@@ -82,12 +93,22 @@ class Polling:
         counts = self._counts(absorbed, poll)
         name = self.connected.account.name
         async with self.database.write() as writer:
-            await sourcebook.save_poll(writer, name, kind, after, self.clock.now())
+            await sourcebook.save_poll(writer, name, kind, after, poll.through, self.clock.now())
             if counts:
                 await sourcebook.count_polled(writer, name, counts)
         self.metrics.add(metric_names.SOURCE_POLLED, sum(one for one, _ in counts.values()), source=name)
         self.metrics.add(metric_names.SOURCE_RECONCILED, sum(one for _, one in counts.values()), source=name)
         return after
+
+    async def _absorbed(self, kind: str, records: Sequence[Record]) -> list[Absorbed]:
+        """What became of them. Of what waits to be read a webhook has told: polling was only faster."""
+        name = self.connected.account.name
+        async with self.database.read() as reader:
+            told = await waiting_reads.among(reader, name, kind, [record.id for record in records])
+        absorbed = await self.absorbing.take(self.connected, records)
+        return [
+            replace(one, new=one.new and record.id not in told) for one, record in zip(absorbed, records, strict=True)
+        ]
 
     def _counts(self, absorbed: Sequence[Absorbed], poll: Poll) -> dict[date, tuple[int, int]]:
         """By day of the change: how many objects changed since the last poll, and how many of them were not told."""
@@ -100,8 +121,6 @@ class Polling:
                 counts[day] = polled + 1, reconciled + one.new
         return counts
 
-    async def _failed(self, kind: str, poll: Poll, error: QuintantError) -> None:
-        name = self.connected.account.name
-        async with self.database.write() as writer:
-            await sourcebook.save_poll(writer, name, kind, poll, self.clock.now(), error.detail)
-        self.troubles.met(name, "poll", error.detail)
+
+def _after(error: QuintantError) -> timedelta:
+    return error.wait if isinstance(error, TryLaterError) else _AFTER_FAILURE

@@ -9,7 +9,7 @@ from services.ingest import waiting_reads
 from services.ingest.accounts import Connected
 from services.ingest.sources.adapter import Record
 from services.ingest.sources.api import SourceApi
-from services.ingest.sources.calling import TryLaterError
+from services.ingest.sources.calling import ApiAnswerError, TryLaterError
 from services.ingest.upkeep.absorbing import Absorbing
 from services.ingest.upkeep.trouble import Troubles
 from services.ingest.waiting_reads import Waiting
@@ -38,7 +38,9 @@ class QueueReading:
     """Set when something was put into a queue."""
 
     async def run(self) -> None:
-        """Read until cancelled."""
+        """Read until cancelled. What was put off is tried at once: whoever mends credentials wants to see it work."""
+        async with self.database.write() as writer:
+            await waiting_reads.hurry(writer, self.connected.account.name, self.clock.now())
         while True:
             self.asked.clear()
             if not await self._batch():
@@ -63,21 +65,41 @@ class QueueReading:
             waiting = await waiting_reads.due(reader, name, self.clock.now(), self.api.at_once)
         if not waiting:
             return False
+        error = await self._read(waiting)
+        if isinstance(error, ApiAnswerError) and len(waiting) > 1:
+            for one in waiting:  # one that the source cannot answer must not hold up the others for ever
+                await self._judge([one], await self._read([one]))
+        else:
+            await self._judge(waiting, error)
+        return True
+
+    async def _read(self, waiting: Sequence[Waiting]) -> QuintantError | None:
+        """Read them, all of one kind, in one call; or why that failed."""
         try:
             records = await self.api.read(waiting[0].kind, [one.object_id for one in waiting])
             await self.absorbing.take(self.connected, _caused(records, waiting))
         except UnavailableError:
             raise
         except QuintantError as error:
+            return error
+        return None
+
+    async def _judge(self, waiting: Sequence[Waiting], error: QuintantError | None) -> None:
+        if error is not None:
             await self._put_off(waiting, error)
-            return True
+            return
+        name = self.connected.account.name
         async with self.database.write() as writer:
             await waiting_reads.done(writer, name, waiting)
-        self.troubles.over(name, "read")
         self.metrics.add(metric_names.SOURCE_READS, len(waiting), source=name, outcome="read")
-        return True
+        if not (self.troubles.has(name, "read") and await self._is_failing(name)):
+            self.troubles.over(name, "read")
 
-    async def _put_off(self, waiting: list[Waiting], error: QuintantError) -> None:
+    async def _is_failing(self, name: str) -> bool:
+        async with self.database.read() as reader:
+            return await waiting_reads.is_failing(reader, name)
+
+    async def _put_off(self, waiting: Sequence[Waiting], error: QuintantError) -> None:
         name = self.connected.account.name
         least = error.wait if isinstance(error, TryLaterError) else _AFTER_CREDENTIALS
         async with self.database.write() as writer:

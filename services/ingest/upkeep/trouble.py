@@ -22,6 +22,10 @@ class Troubles:
         self._known[source, job] = detail
         self._metrics.set(metric_names.SOURCE_TROUBLE, 1, source=source, task=job)
 
+    def has(self, source: str, job: str) -> bool:
+        """Whether it failed when it was last told of."""
+        return (source, job) in self._known
+
     def over(self, source: str, job: str) -> None:
         """It worked."""
         if self._known.pop((source, job), None) is not None:

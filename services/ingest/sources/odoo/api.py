@@ -64,9 +64,9 @@ class OdooApi:
         return Changed(records, records[-1].id if len(records) == _PAGE else None)
 
     async def stages(self) -> Sequence[StageFound]:
-        """The stages of crm.stage; one without a team is in every team's pipeline."""
-        fields = ["name", "is_won", "team_id", "sequence"]
-        rows = await self._database.search("crm.stage", [], fields, {"order": "sequence, id"})
+        """The stages of crm.stage; one without a team is in every team's pipeline. None without the application CRM."""
+        fields = await self._fields("crm.stage", ["name", "is_won", "team_id", "sequence"])
+        rows = await self._database.search("crm.stage", [], fields, {"order": "sequence, id"}) if fields else []
         return [
             StageFound(
                 linked(row.get("team_id") or None) or "",
@@ -104,8 +104,8 @@ class OdooApi:
         return [{**row, "commercial_partner_id": companies.get(linked(row["partner_id"]) or "")} for row in rows]
 
     async def _fields(self, model: str, wanted: Sequence[str]) -> Sequence[str]:
-        """Those that this version has; none if its application is not installed."""
-        if model not in self._known:
+        """Those that this version has; none as long as its application is not installed."""
+        if not self._known.get(model):
             has = await self._database.fields(model)
             self._known[model] = [name for name in wanted if name in has]
         return self._known[model]

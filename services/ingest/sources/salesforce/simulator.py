@@ -18,6 +18,8 @@ _STAGES: Mapping[str, tuple[str, int]] = {
     "won": ("Closed Won", 100),
     "lost": ("Closed Lost", 0),
 }
+_OF_SOAP, _OF_REST = "Z", "+0000"
+"""How each writes UTC."""
 _ENVELOPE = """<?xml version="1.0" encoding="UTF-8"?>
 <soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/" \
 xmlns:xsd="http://www.w3.org/2001/XMLSchema" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">
@@ -57,7 +59,7 @@ class SalesforceSimulator:
     def shown(self, thing: Thing) -> Sequence[Shown]:
         """The record of the REST API."""
         deal = _deal(thing)
-        return [] if deal.deleted else [Shown("Opportunity", _id("006", deal.number), _record(deal))]
+        return [] if deal.deleted else [Shown("Opportunity", _id("006", deal.number), _record(deal, _OF_REST))]
 
 
 def message(organization: str, notifications: Mapping[str, tuple[str, Mapping[str, Any]]]) -> bytes:
@@ -81,7 +83,7 @@ def _deal(thing: Thing) -> SimulatedDeal:
     return thing
 
 
-def _record(deal: SimulatedDeal) -> dict[str, Any]:
+def _record(deal: SimulatedDeal, offset: str = _OF_SOAP) -> dict[str, Any]:
     stage, probability = _STAGES[deal.stage]
     return {
         "Id": _id("006", deal.number),
@@ -95,9 +97,9 @@ def _record(deal: SimulatedDeal) -> dict[str, Any]:
         "CloseDate": deal.close_on.isoformat(),
         "Probability": probability,
         "LeadSource": None,
-        "CreatedDate": _time(deal.created_at),
-        "LastModifiedDate": _time(deal.changed_at),
-        "SystemModstamp": _time(deal.changed_at),
+        "CreatedDate": _time(deal.created_at, offset),
+        "LastModifiedDate": _time(deal.changed_at, offset),
+        "SystemModstamp": _time(deal.changed_at, offset),
     }
 
 
@@ -105,8 +107,8 @@ def _id(prefix: str, number: int) -> str:
     return f"{prefix}{number:012d}AAA"
 
 
-def _time(when: datetime) -> str:
-    return when.strftime("%Y-%m-%dT%H:%M:%S.000Z")
+def _time(when: datetime, offset: str) -> str:
+    return when.strftime("%Y-%m-%dT%H:%M:%S.000") + offset
 
 
 SIMULATOR = SalesforceSimulator()

@@ -19,6 +19,12 @@ _APP = {"appId": "FSAID_1", "appSecret": "secret-1", "permanentCode": "code-1"}
 _DETAILS = ("details",)
 
 
+def _opened() -> asyncio.Event:
+    event = asyncio.Event()
+    event.set()
+    return event
+
+
 @dataclass(slots=True)
 class FakeFxiaoke:
     """An enterprise with objects by kind and id."""
@@ -29,6 +35,12 @@ class FakeFxiaoke:
     """Numbers with which the next calls for data are answered."""
     refusals: int = 0
     """How many calls are answered 429 first."""
+    failing: Response | None = None
+    """What every call for data is answered with, while it stands."""
+    open: asyncio.Event = field(default_factory=_opened)
+    """While it is not set, no object that was asked for is handed out."""
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when an object was asked for."""
     stale: bool = False
     """No token is accepted any more."""
     tokens: list[str] = field(default_factory=list)
@@ -65,6 +77,8 @@ class FakeFxiaoke:
         trace = UUID(request.query_params["thirdTraceId"], version=4).hex
         assert trace not in self.traces
         self.traces.add(trace)
+        if self.failing is not None:
+            return self.failing
         if self.refusals:
             self.refusals -= 1
             return PlainTextResponse("slow down", 429, headers={"retry-after": "7"})
@@ -75,7 +89,11 @@ class FakeFxiaoke:
         if path != "user/getByMobile" and body.get("currentOpenUserId") != "FSUID_1":
             return _error(20012)
         self.calls.append((path, body.get("data", body)))
-        return _PATHS[path](self, body)
+        answer = _PATHS[path](self, body)
+        if path == "crm/v2/data/get":
+            self.asked.set()
+            await self.open.wait()
+        return answer
 
     def _by_mobile(self, body: Mapping[str, Any]) -> Response:
         known = body["mobile"] == "13800000000"

@@ -139,7 +139,8 @@ class FakeHubspot:
 
     async def _list(self, request: Request) -> Response:
         archived = request.query_params.get("archived") == "true"
-        items = [item for item in self.objects[request.path_params["kind"]] if item.get("archived", False) is archived]
+        objects = self.objects.get(request.path_params["kind"], [])
+        items = [item for item in objects if item.get("archived", False) is archived]
         return self._refused(request) or _page(items, request.query_params)
 
     async def _associations(self, request: Request) -> Response:

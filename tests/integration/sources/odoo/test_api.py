@@ -145,7 +145,11 @@ async def test_what_was_deleted_is_gone(stage: _Stage) -> None:
 
 
 async def test_an_application_that_is_not_installed_has_no_records(stage: _Stage) -> None:
-    assert await _all_changed(stage.api(), "sale.order", _TEN, _NOON) == []
+    api = stage.api()
+    assert await _all_changed(api, "crm.lead", _TEN, _NOON) == []
+    assert await api.stages() == []
+    stage.fake.rows = {"crm.lead": [_lead(1, 1)], "res.partner": _PARTNERS}
+    assert [one.id for one in await _all_changed(api, "crm.lead", _TEN, _NOON)] == ["1"], "it was installed meanwhile"
 
 
 async def test_stages_in_their_order(stage: _Stage) -> None:

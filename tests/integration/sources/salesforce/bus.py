@@ -135,6 +135,7 @@ class FakeBus:
     async def publish(self, kind: str, change: str, ids: Sequence[str], **fields: Any) -> None:
         """A change event as Salesforce encodes it; for updates the fields given are those that changed."""
         self._number += 1
+        committed_at = fields.pop("committed_at", 1652977933000 + 1000 * self._number)
         changed = fields.pop("changed", list(fields) if change == "UPDATE" else [])
         header = {
             "entityName": kind,
@@ -143,7 +144,7 @@ class FakeBus:
             "changeOrigin": "com/salesforce/api/soap/62.0;client=SfdcInternalAPI/",
             "transactionKey": f"00000466-3d4f-bbe3-9c2b-{self._number:012x}",
             "sequenceNumber": 1,
-            "commitTimestamp": 1652977933000 + 1000 * self._number,
+            "commitTimestamp": committed_at,
             "commitNumber": 1652977933433528300 + self._number,
             "commitUser": "005SM000000146PYAQ",
             "nulledFields": bitmaps(kind, [name for name in changed if "." not in name and fields.get(name) is None]),

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from shared.kernel.clock import Clock
 from tests.integration.sources.serving import serving
 
 _QUERY = re.compile(
@@ -26,7 +27,7 @@ _ALONE = ("Ordered_Items", "Invoiced_Items")
 class FakeZoho:
     """An organisation with records by module and id."""
 
-    now: datetime
+    clock: Clock
     records: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     deleted: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     channels: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -39,6 +40,8 @@ class FakeZoho:
     errors: list[tuple[int, str]] = field(default_factory=list)
     """Status and code with which the next calls are answered."""
     deleted_page: int = 200
+    longest: timedelta = _WEEK
+    """Who asks for more of a channel gets an hour."""
     forgets_after_a_look: bool = False
     """A channel ends right after it was looked at."""
     calls: list[str] = field(default_factory=list)
@@ -144,8 +147,9 @@ class FakeZoho:
         if len(wanted["token"]) > _LARGEST["token"] or not wanted["notify_url"].startswith("https://"):
             return _error(202, "INVALID_DATA", "watch")
         ends = _time(wanted["channel_expiry"])
-        if ends > self.now + _WEEK:
-            wanted["channel_expiry"] = (self.now + timedelta(hours=1)).isoformat()
+        if ends > self.clock.now() + self.longest:
+            ends = self.clock.now() + min(self.longest, timedelta(hours=1))
+            wanted["channel_expiry"] = ends.isoformat()
         self.channels[wanted["channel_id"]] = {**(there or {}), **wanted}
         events = _entries(self.channels[wanted["channel_id"]])
         said = {
@@ -158,7 +162,7 @@ class FakeZoho:
 
     def _alive(self, channel: str) -> dict[str, Any] | None:
         found = self.channels.get(channel)
-        return found if found and _time(found["channel_expiry"]) > self.now else None
+        return found if found and _time(found["channel_expiry"]) > self.clock.now() else None
 
 
 def _entries(channel: Mapping[str, Any]) -> list[dict[str, Any]]:

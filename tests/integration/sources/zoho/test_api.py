@@ -24,7 +24,6 @@ _URL = "https://quintant.example/v1/webhooks/acme"
 
 @dataclass(slots=True)
 class _Clock:
-    fake: FakeZoho
     seconds: float = 0
 
     def now(self) -> datetime:
@@ -35,7 +34,6 @@ class _Clock:
 
     def advance(self, by: timedelta) -> None:
         self.seconds += by.total_seconds()
-        self.fake.now = self.now()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +61,8 @@ class _Stage:
 
 @pytest.fixture
 async def stage() -> AsyncIterator[_Stage]:
-    fake = FakeZoho(_NOON)
-    clock = _Clock(fake)
+    clock = _Clock()
+    fake = FakeZoho(clock)
     async with fake.serving() as url, Requester() as requester:
         yield _Stage(fake, clock, Calling(requester, clock, Rate(1_000_000, 1)), url)
 
