@@ -29,6 +29,11 @@ _KIND = "io.quintant.product.changed.v1"
 _PUBLIC_URL = "https://sales.example/in"
 
 
+def _listening_to_ctrl_c() -> None:
+    """A run in the background of a shell ignores it, and so would what it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @dataclass(slots=True)
 class Typed:
     """A terminal before a running ingest."""
@@ -72,6 +77,7 @@ class Typed:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            preexec_fn=_listening_to_ctrl_c,
         ) as process:
             try:
                 yield process
