@@ -15,6 +15,7 @@ from services.ingest.api.rooms import Rooms
 from services.ingest.importing import Imports
 from services.ingest.inbox import Inbox
 from services.ingest.intake import Intake
+from services.ingest.migrations import HEAD
 from services.ingest.receiving import Receiving
 from services.ingest.refusals import Refusals
 from services.ingest.relay import InboxStream
@@ -40,6 +41,7 @@ from shared.runtime.health import health_port
 from shared.runtime.shutdown import Shutdown
 from shared.runtime.worker import supervise
 from shared.storage.database import Database, open_database
+from shared.storage.schema import check_schema
 from shared.telemetry.metrics import Metrics
 
 VERSION = "0.1.0"
@@ -72,7 +74,7 @@ async def run_worker(settings: Settings, shutdown: Shutdown) -> None:
     """Relay the inbox to Kafka."""
     clock, metrics = SystemClock(), Metrics()
     async with _database(settings, "worker") as database:
-        ready = Readiness({"database": database.check}, clock=clock)
+        ready = _readiness(database, clock)
         surroundings = Surroundings(settings.service, ApiKeys(settings.api_keys_file), metrics, ready, clock)
         relay = StreamRelay(
             bootstrap_servers=settings.kafka_bootstrap_servers,
@@ -141,7 +143,7 @@ def build_api(settings: Settings, database: Database, metrics: Metrics, *, on_de
         generation=settings.generation,
         clock=clock,
     )
-    ready = Readiness({"database": database.check}, clock=clock)
+    ready = _readiness(database, clock)
     app = create_app(
         Surroundings(settings.service, ApiKeys(settings.api_keys_file), metrics, ready, clock),
         title="Quintant ingest",
@@ -180,6 +182,15 @@ async def _running(
                 task.cancel()
             await asyncio.wait(running)
             await refusals.flush()
+
+
+def _readiness(database: Database, clock: Clock) -> Readiness:
+    """Kafka is not asked: ingest accepts without it, and the relay catches up."""
+
+    async def schema() -> None:
+        await check_schema(database, SCHEMA, HEAD)
+
+    return Readiness({"database": database.check, "schema": schema}, clock=clock)
 
 
 @asynccontextmanager

@@ -2,11 +2,13 @@
 
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Column, Connection, MetaData, Text, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from services.ingest import migrations
 from services.ingest.settings import Settings
 from services.ingest.tables import metadata
 from shared.storage.database import Database
@@ -24,6 +26,10 @@ async def test_a_forgotten_migration_is_noticed(settings: Settings, database: Da
     declared.tables["raw"].append_column(Column("forgotten", Text))
     declared.tables["to_read"].indexes.clear()
     assert {kind for kind, *_ in await _differences(settings, declared)} == {"add_column", "remove_index"}
+
+
+def test_the_head_is_the_newest_step() -> None:
+    assert ScriptDirectory(str(migrations.__path__[0])).get_current_head() == migrations.HEAD
 
 
 async def _differences(settings: Settings, declared: MetaData) -> list[tuple[object, ...]]:
