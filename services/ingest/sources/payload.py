@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from decimal import Decimal, InvalidOperation
 from hashlib import blake2b
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -26,6 +27,7 @@ _NUMBER = re.compile(r"[+-]?[0-9]{1,30}(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,2})?")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ].*)?")
 _SAME_EVERYWHERE = frozenset({"exchange-rate", "stage-map"})
 """Their ids say what they are about, in the same way for every source."""
+_LONGEST_LABEL, _LONGEST_PERSONAL = 255, 10_000
 _encode = msgspec.json.Encoder().encode
 
 # ISO 4217 minor units other than two.
@@ -65,6 +67,16 @@ def inner(value: object, where: str) -> dict[str, Any]:
 def text(value: object) -> str | None:
     """Text or a number as text, trimmed; None for null, blank and everything else (true, objects, arrays)."""
     return (value.strip() or None) if isinstance(value, str) else None
+
+
+def label(value: object) -> str | None:
+    """Text cut to what a label holds; None for what is empty."""
+    return (text(value) or "")[:_LONGEST_LABEL].strip() or None
+
+
+def personal(value: object) -> str | None:
+    """Text that may name a person, cut to what a personal field holds; None for what is empty."""
+    return (text(value) or "")[:_LONGEST_PERSONAL].strip() or None
 
 
 def required(value: object, where: str) -> str:
@@ -177,6 +189,14 @@ def day(value: object) -> str | None:
         return date.fromisoformat(found[:10]).isoformat()
     except ValueError as error:
         raise MalformedError("A date is no day of the calendar.") from error
+
+
+def time_zone(name: str, like: str = "Europe/Berlin") -> ZoneInfo:
+    """A time zone by its IANA name. Raises ValueError, as settings do, with an example of one."""
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        raise ValueError(f"time_zone must be a name such as {like}") from error
 
 
 def micros_since_1970(when: datetime) -> int:

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Annotated, ClassVar
-from zoneinfo import ZoneInfo
 
 from msgspec import Meta
 
@@ -22,7 +21,7 @@ from services.ingest.sources.adapter import (
 )
 from services.ingest.sources.frappe.doctypes import DOCTYPES, ended, lacking
 from services.ingest.sources.frappe.values import Doc, Said, moment
-from services.ingest.sources.payload import Speaker, fingerprint, micros_since_1970, read_object, text
+from services.ingest.sources.payload import Speaker, fingerprint, micros_since_1970, read_object, text, time_zone
 from services.ingest.sources.signing import from_base64, mac_fits
 from shared.contracts.envelope import Event
 from shared.contracts.strict_json import dumped
@@ -101,10 +100,7 @@ class FrappeSettings(SourceSettings, kw_only=True, frozen=True):
 
     def __post_init__(self) -> None:
         """Refuses a time zone that does not exist, and half of a key."""
-        try:
-            ZoneInfo(self.time_zone)
-        except (KeyError, ValueError, OSError) as error:
-            raise ValueError("time_zone must be a name such as Europe/Berlin") from error
+        time_zone(self.time_zone)
         if self.api_key and not (self.api_secret and self.api_url):
             raise ValueError("api_key needs api_secret and api_url")
 

@@ -12,14 +12,12 @@ from services.ingest.sources.frappe.values import (
     currency_of,
     is_true,
     is_whole,
-    label,
     name_of,
     number,
-    personal,
     priced,
     quantity,
 )
-from services.ingest.sources.payload import Speaker, day, text
+from services.ingest.sources.payload import Speaker, day, label, personal, text
 
 _OUTCOMES = {"Converted": "won", "Lost": "lost", "Closed": "lost"}
 _LEAD_STATUS = {

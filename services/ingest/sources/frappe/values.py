@@ -14,8 +14,6 @@ from shared.kernel.money import EXACT
 
 Doc = Mapping[str, Any]
 Fields = dict[str, object]
-_LONGEST_LABEL = 255
-_LONGEST_PERSONAL = 10_000
 _LARGEST = 30
 _FINEST = Decimal("0.000001")
 """Frappe computes in binary floating point; what lies behind the sixth digit is an artefact of it."""
@@ -47,16 +45,6 @@ def anonymous(speaker: Speaker, name: object) -> str | None:
 def anonymous_ref(speaker: Speaker, name: object) -> str | None:
     """The id here of a customer or a user."""
     return speaker.ref(anonymous(speaker, name))
-
-
-def label(value: object) -> str | None:
-    """Text that fits a label."""
-    return (text(value) or "")[:_LONGEST_LABEL].strip() or None
-
-
-def personal(value: object) -> str | None:
-    """Text that names a person."""
-    return (text(value) or "")[:_LONGEST_PERSONAL].strip() or None
 
 
 def is_true(value: object) -> bool:

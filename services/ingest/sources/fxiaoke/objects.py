@@ -17,12 +17,11 @@ from services.ingest.sources.fxiaoke.fields import (
     REFUND,
 )
 from services.ingest.sources.fxiaoke.settings import FxiaokeSettings
-from services.ingest.sources.payload import Speaker, decimal, epoch, exponent, money, required, text
+from services.ingest.sources.payload import Speaker, decimal, epoch, exponent, label, money, required, text
 from shared.kernel.money import EXACT, plain
 
 Fields = dict[str, object]
 Amount = dict[str, str]
-_LONGEST_LABEL = 255
 _NOT_YET = ("ineffective", "under_review")
 _VOID = "invalid"
 _INSTRUMENTS = {
@@ -53,7 +52,7 @@ class Found:
     def label(self, name: str) -> str | None:
         """What people see of a choice if it comes along (`…__r`), else its value."""
         shown = self.record.get(f"{self.settings.names(self.kind)[name]}__r")
-        return (text(shown) or text(self.value(name)) or "")[:_LONGEST_LABEL].strip() or None
+        return label(text(shown) or self.value(name))
 
     def ref(self, name: str) -> str | None:
         return self.speaker.ref(self.value(name))

@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Meta
 
 from services.ingest.sources.adapter import Secret, SourceSettings
 from services.ingest.sources.fxiaoke.fields import CUSTOMER, DEAL, FIELDS, ORDER, PAYMENT, REFUND
-from services.ingest.sources.payload import currency_code, decimal
+from services.ingest.sources.payload import currency_code, decimal, time_zone
 from services.ingest.sources.signing import TOLERANCE_SECONDS
 from shared.kernel.errors import QuintantError
 
@@ -81,10 +80,7 @@ class FxiaokeSettings(SourceSettings, kw_only=True, frozen=True):
 
     def __post_init__(self) -> None:
         """Refuses what no notice could be read with."""
-        try:
-            ZoneInfo(self.time_zone)
-        except (KeyError, ValueError, OSError) as error:
-            raise ValueError("time_zone must be a name such as Asia/Shanghai") from error
+        time_zone(self.time_zone, like="Asia/Shanghai")
         try:
             currency_code(self.currency)
             percent = decimal(self.tax_percent)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 from msgspec import Meta
 
@@ -22,7 +21,7 @@ from services.ingest.sources.adapter import (
 from services.ingest.sources.hubspot import notices, records, signatures
 from services.ingest.sources.hubspot.notices import Notice
 from services.ingest.sources.hubspot.saying import event
-from services.ingest.sources.payload import Speaker, currency_code, fingerprint, read_array
+from services.ingest.sources.payload import Speaker, currency_code, fingerprint, read_array, time_zone
 from shared.contracts.envelope import Event, Refused
 from shared.kernel.errors import QuintantError
 
@@ -113,10 +112,7 @@ class HubspotSettings(SourceSettings, kw_only=True, frozen=True):
 
     def __post_init__(self) -> None:
         """Refuses a time zone or a currency that does not exist."""
-        try:
-            ZoneInfo(self.time_zone)
-        except (KeyError, ValueError, OSError) as error:
-            raise ValueError("time_zone must be a name such as Europe/Berlin") from error
+        time_zone(self.time_zone)
         try:
             if self.currency is not None:
                 currency_code(self.currency)

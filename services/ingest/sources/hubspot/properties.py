@@ -6,7 +6,7 @@ from decimal import Context, Decimal
 from zoneinfo import ZoneInfo
 
 from services.ingest.sources.adapter import Account
-from services.ingest.sources.payload import Speaker, decimal, epoch, instant, money, text
+from services.ingest.sources.payload import Speaker, decimal, epoch, instant, label, money, text
 from shared.kernel.money import plain
 
 Fields = dict[str, object]
@@ -15,15 +15,9 @@ Property = Callable[[object, Speaker], Fields]
 STAGE, PIPELINE, OWNER = "dealstage", "pipeline", "hubspot_owner_id"
 AMOUNT, CURRENCY = "amount", "deal_currency_code"
 MERGED = "hs_merged_object_ids"
-_LONGEST_LABEL = 255
 _LONGEST_FRACTION = 25
 _FINEST = -6
 _EXACT = Context(prec=80)
-
-
-def label(value: object) -> str | None:
-    """Text that fits a label; None for what is empty."""
-    return (text(value) or "")[:_LONGEST_LABEL].strip() or None
 
 
 def _labelled(field: str) -> Property:

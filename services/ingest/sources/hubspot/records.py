@@ -5,19 +5,9 @@ from datetime import datetime
 from typing import Any
 
 from services.ingest.sources.adapter import Record
-from services.ingest.sources.hubspot.properties import (
-    AMOUNT,
-    CURRENCY,
-    MERGED,
-    OBJECTS,
-    Fields,
-    amount,
-    label,
-    moment,
-    wanted,
-)
+from services.ingest.sources.hubspot.properties import AMOUNT, CURRENCY, MERGED, OBJECTS, Fields, amount, moment, wanted
 from services.ingest.sources.hubspot.saying import Said, event, gone, merged
-from services.ingest.sources.payload import Speaker, inner, micros_since_1970, read_object, text
+from services.ingest.sources.payload import Speaker, inner, label, micros_since_1970, read_object, text
 from shared.contracts.envelope import Event
 from shared.kernel.errors import MalformedError
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, ClassVar
-from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Meta
@@ -31,6 +30,7 @@ from services.ingest.sources.payload import (
     read_object,
     required,
     text,
+    time_zone,
 )
 from services.ingest.sources.signing import token_fits
 from shared.contracts.envelope import Event
@@ -118,10 +118,7 @@ class OdooSettings(SourceSettings, kw_only=True, frozen=True):
 
     def __post_init__(self) -> None:
         """Refuses a time zone that does not exist, and a key without an address."""
-        try:
-            ZoneInfo(self.time_zone)
-        except (KeyError, ValueError, OSError) as error:
-            raise ValueError("time_zone must be a name such as Europe/Berlin") from error
+        time_zone(self.time_zone)
         if self.api_key and not (self.api_url and self.database and (self.login or self.protocol == "json-2")):
             raise ValueError("api_key needs api_url and database, and for jsonrpc login")
 

@@ -1,7 +1,7 @@
 """Who buys, who sells, and what: `res.partner`, `res.users`, `crm.team`, `product.product`."""
 
-from services.ingest.sources.odoo.values import Fields, Row, Said, label, linked, named, own_id, personal, say_money
-from services.ingest.sources.payload import Speaker, text
+from services.ingest.sources.odoo.values import Fields, Row, Said, linked, named, own_id, say_money
+from services.ingest.sources.payload import Speaker, label, personal, text
 
 PARTNER_FIELDS = (
     "name", "is_company", "parent_id", "active", "user_id", "country_id", "street", "street2", "zip", "city", "email",

@@ -1,19 +1,7 @@
 """`crm.lead`: leads and opportunities, which Odoo keeps in one table."""
 
-from services.ingest.sources.odoo.values import (
-    Fields,
-    Row,
-    Said,
-    day_of,
-    label,
-    linked,
-    named,
-    number,
-    own_id,
-    personal,
-    say_money,
-)
-from services.ingest.sources.payload import Speaker, text
+from services.ingest.sources.odoo.values import Fields, Row, Said, day_of, linked, named, number, own_id, say_money
+from services.ingest.sources.payload import Speaker, label, personal, text
 
 LEAD_FIELDS = (
     "name", "type", "active", "probability", "won_status", "expected_revenue", "company_currency", "date_deadline",

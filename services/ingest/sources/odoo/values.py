@@ -8,13 +8,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from services.ingest.sources.adapter import Account
-from services.ingest.sources.payload import decimal, instant, money, required, text
+from services.ingest.sources.payload import decimal, instant, label, money, required, text
 from shared.kernel.money import EXACT
 
 Row = Mapping[str, Any]
 Fields = dict[str, object]
-_LONGEST_LABEL = 255
-_LONGEST_PERSONAL = 10_000
 _LARGEST = 30
 _FINEST = Decimal("0.000001")
 """Odoo computes in binary floating point; what lies behind the sixth digit is an artefact of it."""
@@ -49,16 +47,6 @@ def linked(value: object) -> str | None:
 def named(value: object) -> str | None:
     """The name behind a link, where Odoo sends it."""
     return label(value[1]) if isinstance(value, list) and len(value) > 1 else None
-
-
-def label(value: object) -> str | None:
-    """Text that fits a label."""
-    return (text(value) or "")[:_LONGEST_LABEL].strip() or None
-
-
-def personal(value: object) -> str | None:
-    """Text that names a person."""
-    return (text(value) or "")[:_LONGEST_PERSONAL].strip() or None
 
 
 def number(value: object) -> Decimal | None:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 from msgspec import Meta
 
@@ -19,7 +18,7 @@ from services.ingest.sources.adapter import (
     Secret,
     SourceSettings,
 )
-from services.ingest.sources.payload import Speaker, fingerprint, inner, micros_since_1970, read_object
+from services.ingest.sources.payload import Speaker, fingerprint, inner, micros_since_1970, read_object, time_zone
 from services.ingest.sources.pipedrive import notices, persons
 from services.ingest.sources.pipedrive.notices import KINDS
 from services.ingest.sources.pipedrive.objects import OBJECTS, Object, Said, changed_at, is_gone, stage_since
@@ -90,10 +89,7 @@ class PipedriveSettings(SourceSettings, kw_only=True, frozen=True):
 
     def __post_init__(self) -> None:
         """Refuses a time zone that does not exist."""
-        try:
-            ZoneInfo(self.time_zone)
-        except (KeyError, ValueError, OSError) as error:
-            raise ValueError("time_zone must be a name such as Europe/Berlin") from error
+        time_zone(self.time_zone)
 
 
 def credentials(secret: str) -> str:

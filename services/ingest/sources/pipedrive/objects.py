@@ -8,7 +8,7 @@ from decimal import Context, Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from services.ingest.sources.payload import Speaker, day, decimal, epoch, instant, money, text
+from services.ingest.sources.payload import Speaker, day, decimal, epoch, instant, label, money, personal, text
 from shared.kernel.errors import MalformedError
 from shared.kernel.money import plain
 
@@ -28,8 +28,6 @@ _ACTIVITIES: Mapping[str, str] = {
 _SPAN = re.compile(r"([0-9]{1,5}):([0-9]{2})(:[0-9]{2})?")
 _CLOCK = re.compile(r"[0-2][0-9]:[0-9]{2}(:[0-9]{2})?")
 _MILLIS_DIGITS = 12
-_LONGEST_LABEL = 255
-_LONGEST_PERSONAL = 10_000
 _FINEST = -6
 _EXACT = Context(prec=80)
 
@@ -169,16 +167,6 @@ def is_gone(kind: str, found: Object) -> bool:
     """Deleted. A user who is not active any more is still there; what else is not active is not."""
     inactive = kind != "users" and found.get("active_flag") is False
     return found.get("is_deleted") is True or text(found.get("status")) == "deleted" or inactive
-
-
-def label(value: object) -> str | None:
-    """Text that fits a label; None for what is empty."""
-    return (text(value) or "")[:_LONGEST_LABEL].strip() or None
-
-
-def personal(value: object) -> str | None:
-    """Text that may name a person."""
-    return (text(value) or "")[:_LONGEST_PERSONAL].strip() or None
 
 
 def _if(found: Object, name: str, say: Callable[[object], Fields]) -> Fields:

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from services.ingest.sources.payload import Speaker, text
-from services.ingest.sources.pipedrive.objects import Object, Said, label, person_customer, personal
+from services.ingest.sources.payload import Speaker, label, personal, text
+from services.ingest.sources.pipedrive.objects import Object, Said, person_customer
 
 
 def told(person: str, found: Object, previous: Object, speaker: Speaker) -> Sequence[Said]:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
-from zoneinfo import ZoneInfo
 
 from msgspec import Meta
 
@@ -20,7 +19,7 @@ from services.ingest.sources.adapter import (
     SourceSettings,
     ToRead,
 )
-from services.ingest.sources.payload import Speaker, epoch, fingerprint, inner, read_object, required, text
+from services.ingest.sources.payload import Speaker, epoch, fingerprint, inner, read_object, required, text, time_zone
 from services.ingest.sources.signing import from_hex, in_time, mac_fits, whole_number
 from services.ingest.sources.stripe.billing import credit_note_events, invoice_events
 from services.ingest.sources.stripe.cash import (
@@ -110,10 +109,7 @@ class StripeSettings(SourceSettings, kw_only=True, frozen=True):
 
     def __post_init__(self) -> None:
         """Refuses a time zone that does not exist."""
-        try:
-            ZoneInfo(self.time_zone)
-        except (KeyError, ValueError, OSError) as error:
-            raise ValueError("time_zone must be a name such as Europe/Berlin") from error
+        time_zone(self.time_zone)
 
 
 class Stripe:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, ClassVar
-from zoneinfo import ZoneInfo
 
 from msgspec import Meta
 
@@ -28,6 +27,7 @@ from services.ingest.sources.payload import (
     read_object,
     required,
     text,
+    time_zone,
 )
 from services.ingest.sources.signing import from_hex, in_time, mac_fits, whole_number
 from services.ingest.sources.twenty.objects import KINDS, Said, said_of
@@ -90,10 +90,7 @@ class TwentySettings(SourceSettings, kw_only=True, frozen=True):
 
     def __post_init__(self) -> None:
         """Refuses a time zone that does not exist."""
-        try:
-            ZoneInfo(self.time_zone)
-        except (KeyError, ValueError, OSError) as error:
-            raise ValueError("time_zone must be a name such as Europe/Berlin") from error
+        time_zone(self.time_zone)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from services.ingest.sources.adapter import Account
-from services.ingest.sources.payload import Speaker, instant, micros, required, text
+from services.ingest.sources.payload import Speaker, instant, label, micros, personal, required, text
 
 Fields = dict[str, object]
-_LONGEST_LABEL = 255
-_LONGEST_PERSONAL = 10_000
 _COUNTRY = "addressCountry"
 _ADDRESS = ("addressStreet1", "addressStreet2", "addressPostcode", "addressCity", "addressState", _COUNTRY)
 
@@ -100,16 +98,6 @@ KINDS: Mapping[str, Callable[[Mapping[str, Any], Speaker], Said]] = {
     "workspaceMember": _member,
 }
 """By the singular name of the object, as Twenty writes it."""
-
-
-def label(value: object) -> str | None:
-    """Text that fits a label; null for what is empty."""
-    return (text(value) or "")[:_LONGEST_LABEL].strip() or None
-
-
-def personal(value: object) -> str | None:
-    """Text that names a person."""
-    return (text(value) or "")[:_LONGEST_PERSONAL].strip() or None
 
 
 def _id(record: Mapping[str, Any]) -> str:

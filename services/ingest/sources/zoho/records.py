@@ -6,12 +6,11 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from services.ingest.sources.payload import Speaker, day, decimal, instant, money, required, text
+from services.ingest.sources.payload import Speaker, day, decimal, instant, label, money, required, text
 from services.ingest.sources.zoho.settings import ACCOUNTS, DEALS, INVOICES, LINES, ORDERS, ZohoSettings
 from shared.kernel.money import EXACT, plain
 
 Fields = dict[str, object]
-_LONGEST_LABEL = 255
 _CANCELLED = "Cancelled"
 _ACCOUNT_LABELS = ("name", "sector", "tier", "region", "country")
 
@@ -39,7 +38,7 @@ class Found:
         return self.record.get(theirs) if theirs else None
 
     def label(self, name: str) -> str | None:
-        return (text(self.value(name)) or "")[:_LONGEST_LABEL].strip() or None
+        return label(self.value(name))
 
     def ref(self, name: str) -> str | None:
         """Another record: `{"id": …, "name": …}`, or the id alone."""
