@@ -1,10 +1,10 @@
 """The life of a deal: its states in source order, with stages and values read as known on one day."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from itertools import takewhile
+from itertools import takewhile, zip_longest
 
 from shared.kernel.journal import Assertion, State, states
 from shared.kernel.money import Money
@@ -13,6 +13,9 @@ from shared.sales.company import LOST, WON, Company
 from shared.sales.references import View
 
 COLLECTIONS = frozenset({"competitor_ids"})
+
+_STANDS_BY = ("owner_id", "customer_id", "product_id", "channel_id", "business_line", "amount")
+"""A deal that says the same of all these, in the same stage, is the same stock as before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +52,13 @@ class DealValue:
     """Taken from the dated price list, because the source said no amount."""
 
 
-def deal_life(assertions: Sequence[Assertion], view: View, company: Company) -> list[DealState]:
-    """Every state of the deal, oldest first, one for each assertion; `assertions` are in stamp order."""
-    return [_deal_state(said, view, company) for said in states(assertions, COLLECTIONS)]
+def deal_life(
+    assertions: Sequence[Assertion], view: View, company: Company, before: DealState | None = None
+) -> list[DealState]:
+    """Every state of the deal, oldest first, one for each assertion; `assertions` are in stamp order, and later than
+    the state `before`."""
+    lived = states(assertions, COLLECTIONS, before.said if before else None)
+    return [_deal_state(said, view, company) for said in lived]
 
 
 def _deal_state(said: State, view: View, company: Company) -> DealState:
@@ -67,17 +74,26 @@ def _deal_state(said: State, view: View, company: Company) -> DealState:
     return DealState(said.since, day, not said.ended, pipeline, stage, said)
 
 
-def deal_value(state: DealState, view: View) -> DealValue:
-    """The amount that was said, else list price × quantity (one if unsaid) on the day of the state."""
-    amount = lookup.money(state.said.fields.get("amount"))
-    if amount is not None:
-        return DealValue(amount, estimated=False)
+def deal_value(state: DealState, view: View, day: date) -> DealValue:
+    """The amount that was said, else list price × quantity (one if unsaid) on the business day of what is valued.
+
+    That is for a creation, a win, a loss or a stage reached the day of that fact, for a stock the first of its spell.
+    """
+    said = said_value(state)
+    if said is not None:
+        return said
     product = state.said.text("product_id")
-    price = lookup.price_of(view, product, state.day) if product else None
+    price = lookup.price_of(view, product, day) if product else None
     if price is None:
         return DealValue(None, estimated=False)
     quantity = lookup.decimal(state.said.fields.get("quantity"))
     return DealValue(price.times(Decimal(1) if quantity is None else quantity), estimated=True)
+
+
+def said_value(state: DealState) -> DealValue | None:
+    """The amount that was said, which is the same on every day; None if there is none."""
+    amount = lookup.money(state.said.fields.get("amount"))
+    return None if amount is None else DealValue(amount, estimated=False)
 
 
 def created_on(life: Sequence[DealState]) -> date:
@@ -92,3 +108,28 @@ def closing(life: Sequence[DealState]) -> DealState | None:
         return None
     run = list(takewhile(lambda state: state.alive and state.stage == last.stage, reversed(life)))
     return run[-1]
+
+
+def spells(life: Sequence[DealState]) -> Iterator[tuple[DealState, date]]:
+    """The states that outlast their business day, equal neighbours as one, each with the day on which it ends.
+
+    An open one is a stock: it enters on the day of its state, and stands until its end with what it was worth then.
+    """
+    found: list[DealState] = []
+    for state, following in zip_longest(life, life[1:]):
+        passing = following is not None and following.day == state.day
+        if not passing and not (found and _is_same(found[-1], state)):
+            found.append(state)
+    for state, following in zip_longest(found, found[1:]):
+        yield state, date.max if following is None else following.day
+
+
+def _is_same(before: DealState, after: DealState) -> bool:
+    if not before.is_open or not after.is_open:
+        return before.is_open == after.is_open
+    if before.pipeline != after.pipeline or before.stage != after.stage:
+        return False
+    was, now = before.said.fields, after.said.fields
+    if any(was.get(name) != now.get(name) for name in _STANDS_BY):
+        return False
+    return was.get("amount") is not None or was.get("quantity") == now.get("quantity")

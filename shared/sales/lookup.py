@@ -63,16 +63,24 @@ def seat_of(view: View, member: str | None, day: date) -> Seat:
 
 def buyer_of(view: View, customer: str | None, day: date) -> Buyer:
     """The customer after merges, with its sector and whether it is a related party, on a business date."""
-    if customer is None:
+    survivor = survivor_of(view, customer, day)
+    if survivor is None:
         return Buyer(None, None, related=False)
+    key = Key("customer", survivor)
+    return Buyer(survivor, view.text(key, "sector", day), related=view.value(key, "related_party", day) is True)
+
+
+def survivor_of(view: View, customer: str | None, day: date) -> str | None:
+    """The customer after merges, on a business date."""
+    if customer is None:
+        return None
     survivor = customer
     for _ in range(_DEEPEST):
         into = view.text(Key("alias", f"customer:{survivor}"), "into_id", day)
         if into is None:
             break
         survivor = into
-    key = Key("customer", survivor)
-    return Buyer(survivor, view.text(key, "sector", day), related=view.value(key, "related_party", day) is True)
+    return survivor
 
 
 def category_of(view: View, product: str | None, day: date) -> str | None:
@@ -107,9 +115,11 @@ def rate_of(view: View, base: str, quote: str, day: date, rate_type: str = "spot
 
 
 def converted(view: View, amount: Money, company: Company, day: date) -> Converted:
-    """The amount in base currency at the rate of `day` and at the constant rate."""
+    """The amount in base currency at the rate of `day` and at the constant rate. Zero needs no rate."""
 
     def at(on: date) -> Decimal | None:
+        if not amount.amount:
+            return amount.amount
         rate = rate_of(view, amount.currency, company.base_currency, on)
         return None if rate is None else EXACT.multiply(amount.amount, rate)
 

@@ -19,6 +19,8 @@ from tests.running import Running
 PROJECT = Path(__file__).parents[2]
 DATA = PROJECT / "quintant" / "demo_data"
 PRESETS = ("maven-crm", "classicmodels")
+LIMITS = httpx.Limits(keepalive_expiry=2)
+"""Connections are given up before the server closes them, which it does after 5 s."""
 _PROBES = {"pipeline": "/v1/pipelines", "metrics": "/v1/kpis", "forecast": "/v1/forecasts"}
 
 
@@ -28,6 +30,8 @@ class Company:
 
     urls: Mapping[str, str]
     http: httpx.AsyncClient
+    database: str
+    """URL of the database, as its owner: for what no service tells."""
     tokens: list[str] = field(default_factory=list)
 
     async def get(self, service: str, path: str, **parameters: Any) -> dict[str, Any]:
@@ -88,8 +92,8 @@ async def started(
         await asyncio.to_thread(everything.prepare)
         await asyncio.to_thread(everything.start)
         headers = {"authorization": f"Bearer {everything.key}"}
-        async with httpx.AsyncClient(headers=headers, timeout=120, trust_env=False) as http:
-            yield Company(everything.urls, http)
+        async with httpx.AsyncClient(headers=headers, timeout=120, limits=LIMITS, trust_env=False) as http:
+            yield Company(everything.urls, http, env["DATABASE_URL"])
     finally:
         clean = await asyncio.to_thread(everything.stop)
         await execute(database_server, f"DROP DATABASE {name} WITH (FORCE)")

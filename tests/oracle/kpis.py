@@ -1,136 +1,231 @@
 """The KPI reference in its own words: which facts are counted and summed, and what is divided by what."""
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import date
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import date, timedelta
 from fractions import Fraction
+from functools import partial
+from typing import Any, NamedTuple
 
 from tests.oracle import deals, documents
-from tests.oracle.replay import FIRST, STAGES, Company, Fact, Text
+from tests.oracle.replay import FIRST, LAST, Company, Event, Fact, Number, Text
 
 Group = tuple[Text, ...]
-Picked = Mapping[str, Sequence[Fact]]
-"""The facts of one slice and period, by name."""
-Told = Callable[[Picked], Fraction | None]
+Sums = Mapping[tuple[str, str], Number]
+"""By fact and measure; what is not there is nothing."""
+Apart = Mapping[Group, Sums]
+"""The sums of one slice by what must be told apart in it; most often nothing, `()`."""
+Told = dict[str, Number | None]
+"""What stands in a row of an answer, by name."""
+Sum = Callable[[Sums, str], Number]
+"""In a currency view: `value`, `constant` or `original`."""
 
-GOODS = {
-    "ordered": ("ordered", "-returned"),
-    "shipped": ("shipped", "-returned"),
-    "invoiced": ("invoiced", "-credited-return"),
-}
 TRADED = {
-    "ordered": (*GOODS["ordered"], "-credited-allowance"),
-    "shipped": (*GOODS["shipped"], "-credited-allowance"),
-    "invoiced": (*GOODS["invoiced"], "-credited-allowance", "-credited-correction"),
+    "ordered": ("ordered", "-returned", "-credited-allowance"),
+    "shipped": ("shipped", "-returned", "-credited-allowance"),
+    "invoiced": ("invoiced", "-credited-return", "-credited-allowance", "-credited-correction"),
 }
 BILLED = {
-    "invoiced": ("billable-invoiced", "-billable-credited"),
-    "shipped": ("billable-shipped", "-billable-returned"),
+    "invoiced": ("billable-invoiced", "-billable-credited", "-applied", "-on-account"),
+    "shipped": ("billable-shipped", "-billable-returned", "-applied", "-on-account"),
 }
+WHO = ("member", "team", "manager", "region", "customer", "sector", "channel", "business_line", "currency")
+DEAL = (*WHO, "pipeline", "product", "category")
+EVER = -1
 
 
-def _count(fact: Fact) -> Fraction:
-    return Fraction(fact.sign)
+class Kpi(NamedTuple):
+    """How one KPI is told of the sums of a slice."""
+
+    tell: Callable[[Apart, str], Told]
+    dimensions: tuple[str, ...]
+    ledgers: tuple[str, ...]
+    views: tuple[str, ...] = ("value",)
+    apart: tuple[str, ...] = ()
+    by: tuple[str, ...] = ()
+    """Always told apart by these."""
+    stock: bool = False
+    """Something of it is what stands on the evening of the last day."""
+    reach: int | None = None
+    """How many days before the last one, that included, what happened counts; None: those of the period."""
 
 
-def _value(fact: Fact) -> Fraction:
-    return (fact.value or 0) * Fraction(fact.sign)
+def _columns(measure: str, view: str) -> list[tuple[int, str]]:
+    without = {"value": "unconverted", "constant": "unconverted_constant"}.get(view, "none")
+    match measure:
+        case "value":
+            return [(1, view)]
+        case "unconverted":
+            return [(1, without)]
+        case "valued":
+            return [(1, "count"), (-1, "unvalued"), (-1, without)]
+    return [(1, measure)]
 
 
-def _valued(fact: Fact) -> Fraction:
-    return Fraction(fact.value is not None)
+def _sum(measure: str, *facts: str) -> Sum:
+    """Each fact added, or taken away if a minus stands before it."""
 
-
-def _days(fact: Fact) -> Fraction:
-    return Fraction(fact.days)
-
-
-def _sum(of: Callable[[Fact], Fraction], *names: str) -> Callable[[Picked], Fraction]:
-    """Each named fact added, or taken away if a minus stands before it."""
-
-    def added(picked: Picked) -> Fraction:
-        parts = ((-1, name[1:]) if name[0] == "-" else (1, name) for name in names)
-        return sum((sign * of(fact) for sign, name in parts for fact in picked.get(name, ())), Fraction(0))
+    def added(sums: Sums, view: str) -> Number:
+        terms = [(-1 if fact[0] == "-" else 1, fact.removeprefix("-")) for fact in facts]
+        columns = _columns(measure, view)
+        return sum(sign * one * sums.get((fact, column), 0) for sign, fact in terms for one, column in columns)
 
     return added
 
 
-def _ratio(above: Told, below: Told, digits: int = 10) -> Told:
-    def divided(picked: Picked) -> Fraction | None:
-        divisor = below(picked)
-        return round((above(picked) or Fraction(0)) / divisor, digits) if divisor else None
-
-    return divided
+def _tell(apart: Apart, view: str, *, told: Mapping[str, Sum], counts: Mapping[str, Sum]) -> Told:
+    sums = apart.get((), {})
+    return {name: of(sums, view) for name, of in {**told, **counts}.items()}
 
 
-def _ranked(name: str, first: Callable[[int], int], second: Callable[[int], int]) -> Told:
-    """The mean of two ranks, counted from one, of the sorted days."""
-
-    def told(picked: Picked) -> Fraction | None:
-        days = sorted(fact.days for fact in picked.get(name, ()))
-        return Fraction(days[first(len(days)) - 1] + days[second(len(days)) - 1], 2) if days else None
-
-    return told
+def _counts(*facts: str, names: Iterable[str] = ("estimated", "unvalued", "unconverted")) -> dict[str, Sum]:
+    return {name: _sum(name, *(fact.removeprefix("-") for fact in facts)) for name in names}
 
 
-def _velocity(picked: Picked) -> Fraction | None:
-    later = sum(fact.under["stage"] != STAGES[0] for fact in picked.get("open", ()))
-    won, value, days = (_sum(of, "won")(picked) for of in (_count, _value, _days))
-    below = _sum(_count, "won", "lost")(picked) * _sum(_valued, "won")(picked) * days
-    return round(later * won * value * won / below, 6) if below else None
+def _total(value: Sum, counts: Mapping[str, Sum] | None = None, **beside: Sum) -> Callable[[Apart, str], Told]:
+    return partial(_tell, told={"value": value, **beside}, counts=counts or {})
 
 
-def _profit(basis: str) -> Callable[[Picked], Fraction]:
-    revenue, cost = _sum(_value, *TRADED[basis]), _sum(lambda fact: fact.cost, *GOODS[basis])
-    return lambda picked: revenue(picked) - cost(picked)
+def _ratio(
+    above: Sum, below: Sum, counts: Mapping[str, Sum] | None = None, digits: int = 10, **beside: Sum
+) -> Callable[[Apart, str], Told]:
+    def tell(apart: Apart, view: str) -> Told:
+        told = _tell(apart, view, told={"numerator": above, "denominator": below, **beside}, counts=counts or {})
+        return {"value": _quotient(told["numerator"], told["denominator"], digits), **told}
+
+    return tell
 
 
-def _owed(basis: str, side: int) -> Callable[[Picked], Fraction]:
+def _quotient(above: Number | None, below: Number | None, digits: int) -> Fraction | None:
+    return round(Fraction(above or 0) / below, digits) if below else None  # half-even
+
+
+def _cycle(fact: str) -> Callable[[Apart, str], Told]:
+    def tell(apart: Apart, _: str) -> Told:
+        sums = apart.get((), {})
+        named = [(int(measure[1:]), n) for (name, measure), n in sums.items() if name == fact and measure[0] == "="]
+        days = sorted(day for day, times in named for _ in range(int(times)))
+        n = len(days)
+        middle = Fraction(days[(n + 1) // 2 - 1] + days[n // 2], 2) if days else None
+        p90 = days[-(-n * 9 // 10) - 1] if days else None
+        return {"value": _quotient(sum(days), n, 6), "n": n, "median": middle, "p90": p90}
+
+    return tell
+
+
+def _velocity(apart: Apart, view: str) -> Told:
+    names = {"later": ("open",), "count": ("won",), "value": ("won",), "valued": ("won",), "days": ("won",)}
+    later, won, value, valued, days = (_sum(of, *facts)(apart.get((), {}), view) for of, facts in names.items())
+    closed = _sum("count", "won", "lost")(apart.get((), {}), view)
+    counts = _tell(apart, view, told={}, counts=_counts("won"))
+    told = {"value": _quotient(later * won * value * won, closed * valued * days, 6), "numerator.won-value": value}
+    told |= {"numerator.open-deals": later, "denominator.won-with-value": valued, "won_value_per_day": Fraction(0)}
+    return {**told, **counts}
+
+
+def _present(apart: Apart, _: str) -> Told:
+    """How many customers ordered, each once."""
+    return {
+        "value": sum(
+            customer is not None and sums.get(("order", "count"), 0) > 0 for (customer,), sums in apart.items()
+        )
+    }
+
+
+def _profit(basis: str) -> Sum:
+    revenue, cost = _sum("value", *TRADED[basis]), _sum("cost", *TRADED[basis][:2])
+    return lambda sums, view: revenue(sums, view) - cost(sums, view)
+
+
+def _owed(basis: str, side: int) -> Callable[[Apart, str], Told]:
     """Netted for each customer and currency; the original amount decides on which side the account is."""
 
-    def told(picked: Picked) -> Fraction:
-        accounts: dict[tuple[Text, Text], list[Fraction]] = defaultdict(lambda: [Fraction(0), Fraction(0)])
-        for name in (*BILLED[basis], "-applied", "-on-account"):
-            sign = -1 if name[0] == "-" else 1
-            for fact in picked.get(name.removeprefix("-"), ()):
-                account = accounts[fact.under["customer"], fact.under["currency"]]
-                account[0] += sign * fact.sign * fact.original
-                account[1] += sign * _value(fact)
-        total = sum((side * told for original, told in accounts.values() if original * side > 0), Fraction(0))
-        return total if side > 0 else total + _sum(_value, "unallocated")(picked)
+    def tell(apart: Apart, view: str) -> Told:
+        names = BILLED[basis]
+        accounts = {
+            account: (_sum("value", *names)(sums, "original"), _sum("value", *names)(sums, view), sums)
+            for account, sums in apart.items()
+        }
+        mine = {account: (told, sums) for account, (owed, told, sums) in accounts.items() if owed * side > 0}
+        value = sum(side * told for told, _ in mine.values())
+        unconverted = sum(_counts(*names)["unconverted"](sums, view) for _, sums in mine.values())
+        for sums in apart.values() if side < 0 else ():
+            value += _sum("value", "unallocated")(sums, view)
+            unconverted += _counts("unallocated")["unconverted"](sums, view)
+        difference = sum(told for owed, told, _ in accounts.values() if not owed)
+        customers = len({customer for customer, _ in mine})
+        return {"value": value, "unconverted": unconverted, "exchange_difference": difference, "customers": customers}
 
-    return told
+    return tell
 
 
-KPIS: dict[str, Told] = {
-    "open-pipeline-count": _sum(_count, "open"),
-    "open-pipeline-value": _sum(_value, "open"),
-    "win-rate-all": _ratio(_sum(_count, "created-won"), _sum(_count, "created")),
-    "win-rate-all-value": _ratio(_sum(_value, "created-won"), _sum(_value, "created")),
-    "win-rate-closed": _ratio(_sum(_count, "won"), _sum(_count, "won", "lost")),
-    "win-rate-closed-value": _ratio(_sum(_value, "won"), _sum(_value, "won", "lost")),
-    "average-deal-size": _ratio(_sum(_value, "won"), _sum(_valued, "won"), 6),
-    "stage-conversion": _ratio(_sum(_count, "advanced"), _sum(_count, "reached", "-undecided")),
-    "sales-velocity": _velocity,
-    "order-count": _sum(_count, "order"),
-    "collections": _sum(_value, "received", "-refunded"),
-    **{f"deals-{name}-count": _sum(_count, name) for name in ("created", "won", "lost")},
-    **{f"deals-{name}-value": _sum(_value, name) for name in ("created", "won", "lost")},
-    **{f"sales-cycle-{name}": _ratio(_sum(_days, name), _sum(_count, name), 6) for name in ("won", "lost")},
-    **{f"sales-cycle-{n}/median": _ranked(n, lambda n: (n + 1) // 2, lambda n: n // 2 + 1) for n in ("won", "lost")},
-    **{f"sales-cycle-{n}/p90": _ranked(n, *[lambda n: -(-n * 9 // 10)] * 2) for n in ("won", "lost")},
-    **{f"revenue:{basis}": _sum(_value, *names) for basis, names in TRADED.items()},
-    **{f"volume:{basis}": _sum(lambda fact: fact.quantity, *names) for basis, names in GOODS.items()},
-    **{f"gross-profit:{basis}": _profit(basis) for basis in TRADED},
-    **{f"gross-profit-rate:{b}": _ratio(_profit(b), _sum(_value, *names)) for b, names in TRADED.items()},
-    **{f"receivables:{basis}": _owed(basis, 1) for basis in BILLED},
-    **{f"prepayments:{basis}": _owed(basis, -1) for basis in BILLED},
-}
-"""By slug, `:basis` and `/statistic`."""
+_VIEWS = ("value", "constant", "original")
+_deal = partial(Kpi, dimensions=DEAL, ledgers=("deal",))
+_worth = partial(_deal, views=_VIEWS)
+_trade = partial(Kpi, dimensions=(*WHO, "product", "category", "unit"), ledgers=("trade",))
+_LINES = ("unvalued", "unconverted", "uncosted")
 
-_EVER = ("sales-velocity", "receivables", "prepayments")
-_STOCKS = ("open-pipeline-count", "open-pipeline-value", "sales-velocity")
-
+KPIS: dict[str, Kpi] = {
+    "open-pipeline-count": _deal(_total(_sum("count", "open")), stock=True, dimensions=("stage", *DEAL)),
+    "open-pipeline-value": _worth(
+        _total(_sum("value", "open"), _counts("open")), stock=True, dimensions=("stage", *DEAL)
+    ),
+    **{f"deals-{name}-count": _deal(_total(_sum("count", name))) for name in ("created", "won", "lost")},
+    **{f"deals-{n}-value": _worth(_total(_sum("value", n), _counts(n))) for n in ("created", "won", "lost")},
+    "win-rate-all": _deal(_ratio(_sum("count", "created-won"), _sum("count", "created"))),
+    "win-rate-all-value": _worth(_ratio(_sum("value", "created-won"), _sum("value", "created"), _counts("created"))),
+    "win-rate-closed": _deal(_ratio(_sum("count", "won"), _sum("count", "won", "lost"))),
+    "win-rate-closed-value": _worth(_ratio(_sum("value", "won"), _sum("value", "won", "lost"), _counts("won", "lost"))),
+    "average-deal-size": _worth(_ratio(_sum("value", "won"), _sum("valued", "won"), _counts("won"), 6)),
+    "stage-conversion": _deal(
+        _ratio(
+            _sum("count", "advanced"),
+            _sum("count", "reached", "-undecided"),
+            reached=_sum("count", "reached"),
+            undecided=_sum("count", "undecided"),
+        ),
+        by=("pipeline", "stage"),
+    ),
+    **{f"sales-cycle-{name}": _deal(_cycle(name)) for name in ("won", "lost")},
+    "sales-velocity": _worth(_velocity, stock=True, reach=EVER),
+    "sales-velocity:P45D": _worth(_velocity, stock=True, reach=45),
+    "order-count": Kpi(_total(_sum("count", "order")), WHO, ("trade",)),
+    "active-customers": Kpi(_present, tuple(n for n in WHO if n != "customer"), ("trade",), apart=("customer",)),
+    **{
+        f"revenue:{basis}": _trade(_total(_sum("value", *names), _counts(*names, names=_LINES[:2])), views=_VIEWS)
+        for basis, names in TRADED.items()
+    },
+    **{f"volume:{b}": _trade(_total(_sum("quantity", *names[:2])), by=("unit",)) for b, names in TRADED.items()},
+    **{
+        f"gross-profit:{basis}": _trade(_total(_profit(basis), _counts(*names, names=_LINES)))
+        for basis, names in TRADED.items()
+    },
+    **{
+        f"gross-profit-rate:{b}": _trade(_ratio(_profit(b), _sum("value", *names), _counts(*names, names=_LINES)))
+        for b, names in TRADED.items()
+    },
+    "collections": Kpi(
+        _total(
+            _sum("value", "received", "-refunded"),
+            _counts("received", "refunded", names=["unconverted"]),
+            bills_pending=_sum("value", "bill-pending"),
+        ),
+        ("instrument", *WHO),
+        ("cash",),
+        _VIEWS,
+        stock=True,
+    ),
+    **{
+        f"{name}:{basis}": Kpi(
+            _owed(basis, side), ("customer", "business_line", "currency"), ("trade", "cash"), _VIEWS,
+            apart=("customer", "currency"), reach=EVER,
+        )
+        for basis in BILLED
+        for name, side in (("receivables", 1), ("prepayments", -1))
+    },
+}  # fmt: skip
+"""By slug, and `:basis` or `:window`."""
 
 _TELLERS = {
     "deal": deals.flows,
@@ -141,45 +236,93 @@ _TELLERS = {
     "credit-note": documents.credit_note,
     "payment": documents.payment,
 }
+_LEDGERS = {"deal": "deal", "payment": "cash"}
 
 
 class Books:
-    """All that happened by what is known, and all that stood on any evening."""
+    """All that happened by what was known on a day (None: by now), and all that stood on any evening."""
 
-    def __init__(self, company: Company) -> None:
-        self._company = company
-        told = [(kind, company.life(kind, key)) for kind, key in company.said if kind in _TELLERS]
-        self._deals = [life for kind, life in told if kind == "deal"]
-        self._evenings: dict[date, list[Fact]] = {}
-        self._flows: dict[bool, list[Fact]] = {True: [], False: []}
+    def __init__(self, events: Iterable[Event], known_at: date | None = None, **settings: Any) -> None:
+        """`settings` as of `Company`: `zone`, `base`, `constant_on`, `pipelines`."""
+        self.known_at = known_at
+        self.company = Company(events, known_at or date.max, **settings)
+        told = [(kind, self.company.life(kind, key)) for kind, key in tuple(self.company.said) if kind in _TELLERS]
+        self._payments = [life for kind, life in told if kind == "payment"]
+        deal_lives = (life for kind, life in told if kind == "deal")
+        self._standings = [one for life in deal_lives for one in deals.standings(self.company, life)]
+        found = defaultdict[str, list[Fact]](list)
         for kind, life in told:
             if not life[-1].ended:
-                self._flows[kind == "deal"] += _TELLERS[kind](company, life)
+                found[_LEDGERS.get(kind, "trade")] += _TELLERS[kind](self.company, life)
+        self.flows = {ledger: sorted(facts, key=lambda fact: fact.day) for ledger, facts in found.items()}
+        self._evenings: dict[tuple[str, date], list[Fact]] = {}
+        self._sums: dict[tuple[Any, ...], dict[Group, Sums]] = {}
 
     def days(self, kpi: str) -> tuple[date, date]:
         """The first and the last day on which anything happened of which the KPI may be made."""
-        days = [fact.day for fact in self._flows[_is_of_deals(kpi)]]
+        days = [
+            self.flows[ledger][place].day for ledger in KPIS[kpi].ledgers if ledger in self.flows for place in (0, -1)
+        ]
         return min(days), max(days)
 
-    def answer(self, kpi: str, start: date, end: date, by: Sequence[str] = ()) -> dict[Group, Fraction]:
-        """The KPI of a period by slice, without related parties; slices without a value or with nothing are out."""
-        slices: dict[Group, dict[str, list[Fact]]] = defaultdict(lambda: defaultdict(list))
-        for fact in self._within(kpi, start, end):
-            if not fact.under["related"]:
-                slices[tuple(fact.under.get(name) for name in by)][fact.name].append(fact)
-        told = {group: KPIS[kpi](picked) for group, picked in slices.items()}
-        is_sum = KPIS[kpi]({}) == 0
-        return {group: value for group, value in told.items() if value is not None and (value or not is_sum)}
+    def standing(self, ledger: str, evening: date) -> list[Fact]:
+        """What stood on an evening: open deals, pending bills."""
+        if (ledger, evening) not in self._evenings:
+            self._evenings[ledger, evening] = list(self._stood(ledger, evening))
+        return self._evenings[ledger, evening]
 
-    def _within(self, kpi: str, start: date, end: date) -> Iterator[Fact]:
-        slug = kpi.partition(":")[0]
-        first = FIRST if slug in _EVER else start
-        yield from (fact for fact in self._flows[_is_of_deals(kpi)] if first <= fact.day <= end)
-        if slug in _STOCKS:
-            if end not in self._evenings:
-                self._evenings[end] = list(deals.standing(self._company, self._deals, end))
-            yield from self._evenings[end]
+    def _stood(self, ledger: str, evening: date) -> Iterator[Fact]:
+        if ledger == "deal":
+            open_then = (one for one in self._standings if one.state.day <= evening < one.end)
+            yield from (deals.standing(self.company, one, evening) for one in open_then)
+        if ledger == "cash":
+            for life in self._payments:
+                yield from documents.pending(self.company, life, evening)
+
+    def answer(
+        self, kpi: str, start: date, end: date, by: Sequence[str] = (), view: str = "value"
+    ) -> dict[Group, Told]:
+        """The KPI of a period by slice, without related parties."""
+        of = KPIS[kpi]
+        first = start if of.reach is None else FIRST if of.reach == EVER else end - timedelta(days=of.reach - 1)
+        slices = defaultdict[Group, dict[Group, Sums]](dict)
+        for group, sums in self._summed(of, (*by, *of.apart), first, end).items():
+            slices[group[: len(by)]][group[len(by) :]] = sums
+        told = {group: of.tell(apart, view) for group, apart in slices.items()}
+        if "velocity" in kpi:
+            days = of.reach if of.reach != EVER else self._days_until(end)
+            for one in told.values():
+                one["won_value_per_day"] = _quotient(one["numerator.won-value"], days, 6)
+        return told
+
+    def _days_until(self, end: date) -> int:
+        """Since the first day on which any deal was created or won, that included."""
+        days = [
+            fact.day
+            for fact in self.flows.get("deal", ())
+            if fact.name in ("created", "won") and fact.day <= end and not fact.under["related"]
+        ]
+        return ((max(days) if end == LAST else end) - min(days)).days + 1 if days else 0
+
+    def _summed(self, of: Kpi, by: tuple[str, ...], first: date, end: date) -> dict[Group, Sums]:
+        key = (of.ledgers, of.stock, by, first, end)
+        if key not in self._sums:
+            sums = defaultdict[Group, dict[tuple[str, str], Number]](dict)
+            for fact in self._facts(of, first, end):
+                if not fact.under["related"]:
+                    slot = sums[tuple(fact.under.get(name) for name in by)]
+                    for measure, number in fact.sums.items():
+                        slot[fact.name, measure] = slot.get((fact.name, measure), 0) + number
+            self._sums[key] = dict(sums)
+        return self._sums[key]
+
+    def _facts(self, of: Kpi, first: date, end: date) -> Iterator[Fact]:
+        for ledger in of.ledgers:
+            flows = self.flows.get(ledger, [])
+            yield from flows[bisect_left(flows, first, key=_day) : bisect_right(flows, end, key=_day)]
+            if of.stock:
+                yield from self.standing(ledger, min(end, LAST))
 
 
-def _is_of_deals(kpi: str) -> bool:
-    return kpi in _STOCKS or kpi.startswith(("deals-", "win-rate", "average-deal", "sales-cycle", "stage-"))
+def _day(fact: Fact) -> date:
+    return fact.day

@@ -9,13 +9,14 @@ from services.forecast.domain.winning import ClosedDeal, Place, Visit
 from shared.kernel.journal import Journal, known
 from shared.sales import lookup
 from shared.sales.company import Company
-from shared.sales.deal import DealState, closing, created_on, deal_life, deal_value
+from shared.sales.deal import DealState, closing, created_on, deal_life, deal_value, spells
 from shared.sales.references import Key, References, View
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One deal as known now. `value` is in base currency; None without an amount or a rate."""
+    """One deal as known now. `value` is in base currency, at the price and rate of the day since which it stands as it
+    does; None without an amount or a rate."""
 
     deal: str
     place: Place
@@ -40,10 +41,10 @@ def standing(key: Key, journal: Journal, references: References, company: Compan
     assertions = known(journal, date.max)
     life = deal_life(assertions, view, company)
     last, closed = life[-1], closing(life)
-    day = last.day if closed is None else closed.day
-    worth = deal_value(last, view)
-    base = None if worth.amount is None else lookup.converted(view, worth.amount, company, day).base
-    buyer = lookup.buyer_of(view, last.said.text("customer_id"), day)
+    valued_on = _stands_since(life) if closed is None else closed.day
+    worth = deal_value(last, view, valued_on)
+    base = None if worth.amount is None else lookup.converted(view, worth.amount, company, valued_on).base
+    buyer = lookup.buyer_of(view, last.said.text("customer_id"), last.day if closed is None else closed.day)
     return Standing(
         deal=key.id,
         place=Place(last.pipeline, last.stage),
@@ -71,6 +72,12 @@ def _outcome(last: DealState) -> str:
     if not last.alive:
         return "ended"
     return "won" if last.is_won else "lost" if last.is_lost else "open"
+
+
+def _stands_since(life: Sequence[DealState]) -> date:
+    """The first day of its present spell: there a stock is valued."""
+    *_, (spell, _) = spells(life)
+    return spell.day
 
 
 def _entered(life: Sequence[DealState]) -> date:

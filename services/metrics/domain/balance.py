@@ -28,18 +28,21 @@ class Account:
 
 
 def balance(side: Side, accounts: Iterable[Account], unclaimed: Decimal, unconverted: int) -> Figure:
-    """The sum of the accounts on one side, told as positive; `unclaimed` cash, a negative sum, is prepaid."""
+    """The sum of the accounts on one side, told as positive; `unclaimed` cash, a negative sum that leaves out
+    `unconverted` amounts, is prepaid."""
     owed = settled = ZERO
     customers: set[str | None] = set()
+    counted = 0
     for account in accounts:
         if account.is_on(side):
             owed = EXACT.add(owed, account.told)
-            unconverted += account.unconverted
+            counted += account.unconverted
             customers.add(account.customer)
         elif account.original == 0:
             settled = EXACT.add(settled, account.told)
     if side is Side.PREPAYMENT:
         owed = EXACT.subtract(ZERO, EXACT.add(owed, unclaimed))
+        counted += unconverted
     parts: Mapping[str, Decimal | int] = {"customers": len(customers)}
     beside = {"exchange_difference": settled}
-    return Figure(owed, parts, counts={"unconverted": unconverted}, beside=beside)
+    return Figure(owed, parts, counts={"unconverted": counted}, beside=beside)

@@ -3,30 +3,39 @@
 Facts: open, created, created-won, won, lost, reached, advanced, undecided.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import date
 from functools import partial
+from typing import NamedTuple
 
 from services.metrics.domain.ledgers import DEALS, DealDimensions, DealMeasures
 from services.metrics.domain.placing import NOTHING, Places
-from shared.kernel.journal import Assertion
-from shared.kernel.ledger import Cell, Cells, negated, post
+from shared.kernel.journal import Assertion, State
+from shared.kernel.ledger import Balance, negated, post
 from shared.sales.company import UNMAPPED, Company
-from shared.sales.deal import DealState, DealValue, closing, created_on, deal_life, deal_value
+from shared.sales.deal import DealState, DealValue, closing, created_on, deal_life, deal_value, said_value, spells
+from shared.sales.lookup import Buyer, Seat
 from shared.sales.references import View
 
 _Text = str | None
 _Frame = tuple[_Text, _Text, _Text, _Text, _Text, _Text, _Text, _Text, _Text, _Text, _Text, bool]
 
-_STANDS_BY = ("owner_id", "customer_id", "product_id", "channel_id", "business_line", "amount")
-"""A deal that says the same of all these, in the same stage, is the same stock as before."""
+
+class _Parties(NamedTuple):
+    """Whom and what a state of a deal names."""
+
+    owner: str | None
+    customer: str | None
+    product: str | None
+    channel: str | None
+    business_line: str | None
 
 
-def deal_cells(assertions: Sequence[Assertion], view: View, company: Company) -> Cells:
+def deal_cells(assertions: Sequence[Assertion], view: View, company: Company) -> Balance:
     """Everything that a deal ought to stand for, as known on the view's day."""
     places = Places(view, company)
     life = deal_life(assertions, view, company)
-    cells: Cells = {}
+    cells: Balance = {}
     _post_stock(cells, life, places)
     if life[-1].alive:
         flows = _Flows(cells, life, places)
@@ -36,59 +45,38 @@ def deal_cells(assertions: Sequence[Assertion], view: View, company: Company) ->
     return cells
 
 
-def _post_stock(cells: Cells, life: Sequence[DealState], places: Places) -> None:
-    """Each open spell enters on its first day and leaves, with what it entered with, on the day after its last.
+def _post_stock(cells: Balance, life: Sequence[DealState], places: Places) -> None:
+    """Each open spell enters on its first day, at the price and rates of that day, and leaves with what it entered with
+    on the day after its last.
 
     Where its owner, customer or product moves in the reference data, it leaves one cell and enters another; it is not
     valued again by that.
     """
-    for state, end in _spells(life):
+    for state, end in spells(life):
         if not state.is_open:
             continue
-        said = state.said
-        member, customer, product = said.text("owner_id"), said.text("customer_id"), said.text("product_id")
-        value = deal_value(state, places.view)
+        named = _parties(state.said)
+        value = deal_value(state, places.view, state.day)
         entered = _measures(value, state.day, places)
         left = negated(entered)
-        moving = partial(places.moving, member, customer, product)
-        for start, stop, _ in places.view.stretches(moving, state.day, end):
-            dimensions = DealDimensions(state.pipeline, state.stage, *_frame(state, value, start, places), None)
-            post(cells, Cell(DEALS.name, places.view.known, start, "open", dimensions), entered)
+        moving = partial(places.moving, named.owner, named.customer, named.product)
+        for start, stop, where in places.view.stretches(moving, state.day, end):
+            dimensions = DealDimensions(state.pipeline, state.stage, *_frame(named, value, *where), None)
+            post(cells, (DEALS.name, start, "open", dimensions), entered)
             if stop < date.max:
-                post(cells, Cell(DEALS.name, places.view.known, stop, "open", dimensions), left)
-
-
-def _spells(life: Sequence[DealState]) -> Iterator[tuple[DealState, date]]:
-    """The states that outlast their business day, equal neighbours as one, each with the day on which it ends."""
-    spells: list[DealState] = []
-    for state, following in zip(life, (*life[1:], None), strict=True):
-        passing = following is not None and following.day == state.day
-        if not passing and not (spells and _is_same(spells[-1], state)):
-            spells.append(state)
-    for state, following in zip(spells, (*spells[1:], None), strict=True):
-        yield state, date.max if following is None else following.day
-
-
-def _is_same(before: DealState, after: DealState) -> bool:
-    if not before.is_open or not after.is_open:
-        return before.is_open == after.is_open
-    if before.pipeline != after.pipeline or before.stage != after.stage:
-        return False
-    was, now = before.said.fields, after.said.fields
-    if any(was.get(name) != now.get(name) for name in _STANDS_BY):
-        return False
-    return was.get("amount") is not None or was.get("quantity") == now.get("quantity")
+                post(cells, (DEALS.name, stop, "open", dimensions), left)
 
 
 class _Flows:
-    """What happened to a deal that still exists, told with what is known of it now."""
+    """What happened to a deal that still exists: what it says now, at the price and rates of the day of the fact."""
 
-    def __init__(self, cells: Cells, life: Sequence[DealState], places: Places) -> None:
+    def __init__(self, cells: Balance, life: Sequence[DealState], places: Places) -> None:
         self._cells = cells
         self._life = life
         self._now = life[-1]
+        self._named = _parties(life[-1].said)
+        self._said = said_value(life[-1])
         self._places = places
-        self._value = deal_value(self._now, places.view)
         self._created = created_on(life)
         self._stages = places.company.pipelines.stages.get(self._now.pipeline, ())
         self._frames: dict[date, tuple[_Frame, DealMeasures]] = {}
@@ -132,33 +120,37 @@ class _Flows:
 
     def _post(self, facts: tuple[str, ...], day: date, stage: str, days: int | None = None) -> None:
         if day not in self._frames:
-            self._frames[day] = (
-                _frame(self._now, self._value, day, self._places),
-                _measures(self._value, day, self._places),
-            )
+            places, named = self._places, self._named
+            value = self._said or deal_value(self._now, places.view, day)
+            seat, buyer = places.seat(named.owner, day), places.buyer(named.customer, day)
+            frame = _frame(named, value, seat, buyer, places.category(named.product, day))
+            self._frames[day] = frame, _measures(value, day, places)
         frame, measures = self._frames[day]
         dimensions = DealDimensions(self._now.pipeline, stage, *frame, days)
         for fact in facts:
-            post(self._cells, Cell(DEALS.name, self._places.view.known, day, fact, dimensions), measures)
+            post(self._cells, (DEALS.name, day, fact, dimensions), measures)
 
 
-def _frame(state: DealState, value: DealValue, day: date, places: Places) -> _Frame:
-    """All dimensions between the stage and the days, as of a day."""
-    said = state.said
-    product = said.text("product_id")
-    member, team, manager, region = places.seat(said.text("owner_id"), day)
-    buyer = places.buyer(said.text("customer_id"), day)
-    return (
-        member,
-        team,
-        manager,
-        region,
-        product,
-        places.category(product, day),
-        buyer.customer,
-        buyer.sector,
+def _parties(said: State) -> _Parties:
+    return _Parties(
+        said.text("owner_id"),
+        said.text("customer_id"),
+        said.text("product_id"),
         said.text("channel_id"),
         said.text("business_line"),
+    )
+
+
+def _frame(named: _Parties, value: DealValue, seat: Seat, buyer: Buyer, category: str | None) -> _Frame:
+    """All dimensions between the stage and the days."""
+    return (
+        *seat,
+        named.product,
+        category,
+        buyer.customer,
+        buyer.sector,
+        named.channel,
+        named.business_line,
         value.amount.currency if value.amount else None,
         buyer.related,
     )

@@ -14,7 +14,7 @@ from services.metrics.domain.billing import Totals, bill
 from services.metrics.domain.ledgers import TRADE, TradeDimensions, TradeMeasures
 from services.metrics.domain.placing import NOTHING, ZERO, Places, Worth
 from shared.kernel.journal import Assertion, State, states
-from shared.kernel.ledger import Cell, Cells, post
+from shared.kernel.ledger import Balance, post
 from shared.kernel.money import EXACT, Money
 from shared.sales import lookup
 from shared.sales.company import Company
@@ -26,7 +26,7 @@ DocumentKind = Literal["order", "shipment", "return", "invoice", "credit-note"]
 _REASONS = {"return": "credited-return", "allowance": "credited-allowance"}
 
 
-def order_cells(assertions: Sequence[Assertion], view: View, company: Company) -> Cells:
+def order_cells(assertions: Sequence[Assertion], view: View, company: Company) -> Balance:
     """An order counts on the day it was ordered, else on the business day of its first event."""
     lived = states(assertions, COLLECTIONS)
     said = lived[-1]
@@ -40,23 +40,23 @@ def order_cells(assertions: Sequence[Assertion], view: View, company: Company) -
     return document.cells
 
 
-def shipment_cells(assertions: Sequence[Assertion], view: View, company: Company) -> Cells:
+def shipment_cells(assertions: Sequence[Assertion], view: View, company: Company) -> Balance:
     """Goods count when they left; a shipment without that day has not left yet."""
     return _movement("shipment", "shipped_on", "shipped", assertions, view, company)
 
 
-def return_cells(assertions: Sequence[Assertion], view: View, company: Company) -> Cells:
+def return_cells(assertions: Sequence[Assertion], view: View, company: Company) -> Balance:
     """Goods count as returned when they came back."""
     return _movement("return", "returned_on", "returned", assertions, view, company)
 
 
-def invoice_cells(assertions: Sequence[Assertion], view: View, company: Company) -> Cells:
+def invoice_cells(assertions: Sequence[Assertion], view: View, company: Company) -> Balance:
     """An invoice counts when it is issued; one without that day is a draft."""
     document = _dated("invoice", "issued_on", assertions, view, company)
     return {} if document is None else _billed(document, "invoiced", "billable-invoiced")
 
 
-def credit_note_cells(assertions: Sequence[Assertion], view: View, company: Company) -> Cells:
+def credit_note_cells(assertions: Sequence[Assertion], view: View, company: Company) -> Balance:
     """A credit note counts when it is issued, under its reason; one that says none corrects.
 
     An allowance takes back money and no goods: it has neither quantity nor cost.
@@ -68,7 +68,7 @@ def credit_note_cells(assertions: Sequence[Assertion], view: View, company: Comp
     return _billed(document, fact, "billable-credited", goods=fact != "credited-allowance")
 
 
-def _billed(document: "_Document", fact: str, billable: str, *, goods: bool = True) -> Cells:
+def _billed(document: "_Document", fact: str, billable: str, *, goods: bool = True) -> Balance:
     total = bill(document.said, document.lines)
     document.post_lines(fact, goods=goods)
     document.post_beyond_lines(fact, total.beyond_lines)
@@ -78,7 +78,7 @@ def _billed(document: "_Document", fact: str, billable: str, *, goods: bool = Tr
 
 def _movement(
     kind: DocumentKind, dated_by: str, fact: str, assertions: Sequence[Assertion], view: View, company: Company
-) -> Cells:
+) -> Balance:
     document = _dated(kind, dated_by, assertions, view, company)
     if document is None:
         return {}
@@ -101,24 +101,34 @@ class _Document:
 
     def __init__(self, kind: DocumentKind, said: State, day: date, places: Places) -> None:
         self.said = said
-        self.cells: Cells = {}
+        self.cells: Balance = {}
         self.lines: list[Line] = [line(entry) for entry in said.entries("lines").values()]
         self._day = day
         self._places = places
         buyer = places.buyer(said.text("customer_id"), day)
         seat = places.seat(places.responsible(said.text("owner_id"), buyer.customer, day), day)
-        self._frame = TradeDimensions(
-            document=kind,
-            **seat._asdict(),
-            product=None,
-            category=None,
-            customer=buyer.customer,
-            sector=buyer.sector,
-            channel=places.channel(said.text("channel_id"), buyer.customer, day),
-            business_line=said.text("business_line"),
-            currency=None,
-            unit=None,
-            related=buyer.related,
+        self._kind = kind
+        self._seat = seat
+        self._buyer = buyer
+        self._channel = places.channel(said.text("channel_id"), buyer.customer, day)
+        self._business_line = said.text("business_line")
+
+    def _dimensions(
+        self, currency: str | None, product: str | None = None, category: str | None = None, unit: str | None = None
+    ) -> TradeDimensions:
+        """Those of the document, and what one of its facts says beside them."""
+        return TradeDimensions(
+            self._kind,
+            *self._seat,
+            product,
+            category,
+            self._buyer.customer,
+            self._buyer.sector,
+            self._channel,
+            self._business_line,
+            currency,
+            unit,
+            self._buyer.related,
         )
 
     def post_lines(self, fact: str, *, goods: bool = True) -> None:
@@ -126,36 +136,34 @@ class _Document:
         for one in self.lines:
             moved = self._goods(one) if goods else _NO_GOODS
             worth = NOTHING if one.net is None else self._places.worth(one.net, self._day)
-            dimensions = self._frame._replace(
-                product=one.product,
-                category=self._places.category(one.product, self._day),
-                currency=None if one.net is None else one.net.currency,
-                unit=moved.unit,
-            )
+            category = self._places.category(one.product, self._day)
+            currency = None if one.net is None else one.net.currency
+            dimensions = self._dimensions(currency, one.product, category, moved.unit)
             self._post(fact, dimensions, worth, moved, unvalued=int(one.net is None))
 
     def post_beyond_lines(self, fact: str, amounts: Totals) -> None:
         """What only the header says, as a line without a product."""
         for currency, amount in amounts.items():
             worth = self._places.worth(Money(amount, currency), self._day)
-            self._post(fact, self._frame._replace(currency=currency), worth)
+            self._post(fact, self._dimensions(currency), worth)
 
     def post_total(self, fact: str, totals: Totals, *, complete: bool) -> None:
         """The document as one; if it contradicts itself in its currency, it is counted in the first of them."""
         documents, unvalued = 1, int(not complete)
         for currency, amount in sorted(totals.items()):
             worth = self._places.worth(Money(amount, currency), self._day)
-            dimensions = self._frame._replace(currency=currency)
-            self._post(fact, dimensions, worth, documents=documents, unvalued=unvalued)
+            self._post(fact, self._dimensions(currency), worth, documents=documents, unvalued=unvalued)
             documents = unvalued = 0
         if documents:
-            self._post(fact, self._frame, NOTHING, documents=documents, unvalued=unvalued)
+            self._post(fact, self._dimensions(None), NOTHING, documents=documents, unvalued=unvalued)
 
     def _goods(self, one: Line) -> "_Goods":
         """Quantity in the product's own unit where a factor is known, and its cost at the unit cost of the day."""
-        if one.product is None or not one.quantity:
+        if one.product is None:
             return _Goods(one.quantity, one.unit, ZERO, uncosted=int(bool(one.quantity)))
         quantity, unit, in_own_unit = self._quantity(one, one.product)
+        if not quantity:
+            return _Goods(quantity, unit, ZERO, uncosted=0)
         cost = lookup.cost_of(self._places.view, one.product, self._day) if in_own_unit else None
         if cost is None:
             return _Goods(quantity, unit, ZERO, uncosted=1)
@@ -188,7 +196,7 @@ class _Document:
             worth.unconverted_constant,
             moved.uncosted,
         )
-        post(self.cells, Cell(TRADE.name, self._places.view.known, self._day, fact, dimensions), measures)
+        post(self.cells, (TRADE.name, self._day, fact, dimensions), measures)
 
 
 class _Goods(NamedTuple):

@@ -40,5 +40,12 @@ def test_cash_that_no_document_takes_is_prepaid() -> None:
     assert figure.counts["unconverted"] == 2
 
 
+def test_cash_that_no_document_takes_leaves_nothing_out_of_what_is_owed() -> None:
+    owing = Account("a", Decimal(1), Decimal(1), unconverted=3)
+    figure = balance(Side.RECEIVABLE, [owing], Decimal("-7.50"), 2)
+    assert figure.value == Decimal(1)
+    assert figure.counts["unconverted"] == 3
+
+
 def test_nothing_is_plain_zero() -> None:
     assert str(balance(Side.PREPAYMENT, [], Decimal(0), 0).value) == "0"

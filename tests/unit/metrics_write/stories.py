@@ -3,7 +3,7 @@
 Everything that the contracts let through may come, also what contradicts itself, in any order of learning.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
@@ -11,10 +11,10 @@ from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
 
-from shared.kernel.journal import Assertion, Stamp, Value
+from shared.kernel.journal import Assertion, Journal, Stamp, Value, merge
 from shared.kernel.period import Calendar
 from shared.sales.company import DEFAULT_STAGES, Company, Pipelines
-from shared.sales.references import Key
+from shared.sales.references import Key, References
 
 START = date(2026, 3, 1)
 COMPANY = Company(
@@ -120,7 +120,6 @@ _REFERENCES: Mapping[str, tuple[st.SearchStrategy[str], st.SearchStrategy[Fields
 }  # fmt: skip
 
 KINDS = tuple(_ENTITIES)
-references = st.sampled_from(tuple(_REFERENCES))
 
 
 @st.composite
@@ -138,19 +137,19 @@ def entity_events(draw: st.DrawFn, kind: str, event: str) -> Told:
 
 
 @st.composite
-def reference_events(draw: st.DrawFn, event: str) -> Told:
-    kind = draw(references)
+def reference_events(draw: st.DrawFn, event: str, kinds: Sequence[str]) -> Told:
+    kind = draw(st.sampled_from(kinds))
     ids, fields = _REFERENCES[kind]
     since = draw(st.none() | days)
     return Told(Key(kind, draw(ids)), Assertion(draw(_stamps(event)), draw(days), draw(fields), None, since))
 
 
 @st.composite
-def stories(draw: st.DrawFn, *kinds: str) -> list[Told]:
+def stories(draw: st.DrawFn, *kinds: str, about: Sequence[str] = tuple(_REFERENCES)) -> list[Told]:
     """Up to six events about entities of these kinds, up to five about reference data, and some read anew."""
     chosen = [draw(st.sampled_from(kinds)) for _ in range(draw(st.integers(1, 6)))]
     told = [draw(entity_events(kind, f"entity-{number}")) for number, kind in enumerate(chosen)]
-    told += [draw(reference_events(f"reference-{number}")) for number in range(draw(st.integers(0, 5)))]
+    told += [draw(reference_events(f"reference-{number}", about)) for number in range(draw(st.integers(0, 5)))]
     return told + [draw(_revisions(event)) for event in told if draw(st.integers(0, 5)) == 0]
 
 
@@ -161,3 +160,34 @@ def _revisions(draw: st.DrawFn, event: Told) -> Told:
     fields = draw(_ENTITIES[kind] if kind in _ENTITIES else _REFERENCES[kind][1])
     read_anew = replace(event.assertion, stamp=stamp, said=fields, revision=1, known_on=draw(days))
     return event._replace(assertion=read_anew)
+
+
+@st.composite
+def of_a_product(draw: st.DrawFn, kind: str, said: Fields) -> list[Told]:
+    """A story in which an entity has surely said this, about a `bolt` that has a unit and prices that change."""
+    opening = Told(Key(kind, "A"), Assertion(draw(_stamps("said")), START, said))
+    prices = draw(st.lists(st.tuples(_positive, st.none() | days), min_size=1, max_size=3))
+    bolt = [_of_bolt(f"price-{number}", price, since) for number, (price, since) in enumerate(prices)]
+    return [opening, *bolt, *draw(stories(kind, about=["product"]))]
+
+
+def _of_bolt(event: str, price: Value, since: date | None) -> Told:
+    stamp = Stamp(datetime(2026, 3, 1, tzinfo=UTC), 0, "erp", event)
+    return Told(Key("product", "bolt"), Assertion(stamp, START, {"unit": "piece", "price": price}, None, since))
+
+
+def reference_data(story: list[Told]) -> References:
+    """All that the story tells of reference data."""
+    return References(_journals(event for event in story if event.is_reference))
+
+
+def journals(story: list[Told]) -> dict[Key, Journal]:
+    """The journals of all other entities."""
+    return _journals(event for event in story if not event.is_reference)
+
+
+def _journals(events: Iterable[Told]) -> dict[Key, Journal]:
+    found: dict[Key, Journal] = {}
+    for event in events:
+        found[event.key] = merge(found.get(event.key, ()), [event.assertion])
+    return found

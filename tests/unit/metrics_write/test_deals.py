@@ -7,16 +7,17 @@ from decimal import Decimal
 from hypothesis import HealthCheck, given, settings
 
 from services.metrics.domain.ledgers import DealDimensions, DealMeasures
-from shared.kernel.journal import Assertion, known, merge
+from services.metrics.handlers import fold
+from shared.kernel.journal import State, known
 from shared.kernel.ledger import Cells
 from shared.sales import lookup
 from shared.sales.company import Pipelines
 from shared.sales.deal import closing, deal_life
-from shared.sales.references import Key, References, View
+from shared.sales.references import Key, View
 from tests.unit.metrics_write.company import COMPANY, now, posted, references, said, total, usd
 from tests.unit.metrics_write.partition import as_known, stock, told
 from tests.unit.metrics_write.stories import COMPANY as STORY_COMPANY
-from tests.unit.metrics_write.stories import Told, days, stories
+from tests.unit.metrics_write.stories import Told, days, journals, of_a_product, reference_data, stories
 
 _SETTINGS = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -28,22 +29,6 @@ def value_of(cells: Cells, fact: str, **where: object) -> tuple[int, str] | None
         return None
     measures = DealMeasures(*found)  # type: ignore[arg-type]
     return measures.deals, f"{measures.value:f}"
-
-
-def reference_data(story: list[Told]) -> References:
-    told_of: dict[Key, tuple[Assertion, ...]] = {}
-    for event in story:
-        if event.is_reference:
-            told_of[event.key] = merge(told_of.get(event.key, ()), [event.assertion])
-    return References(told_of)
-
-
-def journals(story: list[Told]) -> dict[Key, tuple[Assertion, ...]]:
-    found: dict[Key, tuple[Assertion, ...]] = {}
-    for event in story:
-        if not event.is_reference:
-            found[event.key] = merge(found.get(event.key, ()), [event.assertion])
-    return found
 
 
 @given(stories("deal"), days)
@@ -93,6 +78,53 @@ def test_each_stage_reached_was_left_forward_or_may_still_be_or_was_lost(story: 
             facts[fact] = facts.get(fact, 0) + int(measures[0])
     for facts in by_stage.values():
         assert facts.get("advanced", 0) + facts.get("undecided", 0) <= facts["reached"]
+
+
+@given(of_a_product("deal", {"product_id": "bolt"}))
+@_SETTINGS
+def test_a_flow_is_worth_what_its_deal_says_now_or_the_list_price_of_its_own_day(story: list[Told]) -> None:
+    view = View(reference_data(story), date.max)
+    for key, journal in journals(story).items():
+        said = deal_life(known(journal, date.max), view, STORY_COMPANY)[-1].said
+        cells = fold(STORY_COMPANY, key, journal, reference_data(story)).owed
+        for (fact, day, dimensions), measures in now(cells).items():
+            if fact != "open":
+                of = DealMeasures(*measures)  # type: ignore[arg-type]
+                currency, worth = _worth_on(day, said, view)
+                told_in = DealDimensions(*dimensions).currency  # type: ignore[misc]
+                assert (told_in, of.original) == (currency, worth * of.deals)
+                assert of.unvalued == (0 if currency else of.deals)
+
+
+def _worth_on(day: date, said: State, view: View) -> tuple[str | None, Decimal]:
+    """By the words of the reference: the amount, else list price of the day × quantity."""
+    money, times = said.fields.get("amount"), Decimal(1)
+    if money is None and said.text("product_id"):
+        money = view.value(Key("product", said.text("product_id") or ""), "price", day)
+        times = Decimal(said.text("quantity") or "1")
+    return (money["currency"], Decimal(money["amount"]) * times) if isinstance(money, dict) else (None, Decimal(0))
+
+
+def test_the_list_price_is_that_of_the_facts_own_day() -> None:
+    prices = [said("2026-01-01", "1", price=usd("10")), said("2026-02-01", "2", since="2026-03-10", price=usd("20"))]
+    told_of = references(product={"bolt": prices})
+    cells = posted(
+        "deal",
+        said("2026-03-01", "1", stage="prospecting", product_id="bolt", quantity="3"),
+        said("2026-03-08", "2", stage="qualification"),
+        said("2026-03-12", "3", title="Bolts"),
+        said("2026-03-15", "4", owner_id="ann"),
+        said("2026-03-20", "5", stage="won"),
+        said("2026-03-25", "6", title="Bolts and nuts"),
+        references=told_of,
+    )
+    assert value_of(cells, "created", day=date(2026, 3, 1)) == (1, "30")
+    assert value_of(cells, "created-won", day=date(2026, 3, 1)) == (1, "30")
+    assert value_of(cells, "reached", day=date(2026, 3, 8)) == (1, "30")
+    assert value_of(cells, "won", day=date(2026, 3, 20)) == (1, "60")
+    for evening, value in (("2026-03-09", "30"), ("2026-03-14", "30"), ("2026-03-15", "60"), ("2026-03-19", "60")):
+        assert value_of(cells, "open", until=evening) == (1, value)  # a new price alone does not value a stock anew
+    assert value_of(cells, "open") is None
 
 
 def test_a_deal_moves_through_the_stock() -> None:

@@ -6,14 +6,18 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from services.metrics.domain.ledgers import TradeDimensions, TradeMeasures
-from shared.kernel.journal import Assertion
+from services.metrics.handlers import fold
+from shared.kernel.journal import Assertion, known, states
 from shared.kernel.ledger import Cells
-from shared.sales.references import References
-from tests.unit.metrics_write.company import posted, references, said, total, usd
+from shared.sales.document import COLLECTIONS
+from shared.sales.references import Key, References, View
+from tests.unit.metrics_write.company import now, posted, references, said, total, usd
 from tests.unit.metrics_write.partition import as_known, told
-from tests.unit.metrics_write.stories import Told, stories
+from tests.unit.metrics_write.stories import COMPANY as STORY_COMPANY
+from tests.unit.metrics_write.stories import Told, journals, of_a_product, reference_data, stories
 
 _SETTINGS = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 DAY = date(2026, 3, 10)
@@ -98,6 +102,42 @@ def test_units_are_converted_through_dated_factors_only(goods: References) -> No
     sacks = measures(posted("order", order(lines={"1": line(unit="sack")}), references=goods), "ordered", unit="sack")
     assert sacks is not None
     assert [sacks.quantity, sacks.cost, sacks.uncosted] == [2, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "dated"),
+    [("order", "ordered_on"), ("shipment", "shipped_on"), ("return", "returned_on"), ("invoice", "issued_on")],
+)
+@given(st.data())
+@_SETTINGS
+def test_a_line_is_told_in_its_products_own_unit_where_that_is_known(
+    kind: str, dated: str, data: st.DataObject
+) -> None:
+    """Also one that says no unit or no quantity."""
+    story = data.draw(
+        of_a_product(kind, {dated: "2026-03-05", "lines": {"1": {"product_id": "bolt", "net": usd("7")}}})
+    )
+    told_of = reference_data(story)
+    view = View(told_of, date.max)
+    for key, journal in journals(story).items():
+        lines = states(known(journal, date.max), COLLECTIONS)[-1].entries("lines").values()
+        for fact, day, dimensions in now(fold(STORY_COMPANY, key, journal, told_of).owed):
+            at = TradeDimensions(*dimensions)  # type: ignore[misc]
+            if fact in ("ordered", "shipped", "returned", "invoiced") and at.product is not None:
+                product = Key("product", at.product)
+                own, factor = (view.value(product, name, day) for name in ("unit", "conversions.box.factor"))
+                said_units = {one.get("unit") for one in lines if one.get("product_id") == at.product}
+                assert at.unit in {own if factor or unit is None else unit for unit in said_units if own} or not own
+
+
+def test_a_line_without_a_quantity_has_its_products_unit_too(goods: References) -> None:
+    price_only = {"product_id": "bolt", "net": usd("9")}
+    cells = posted("order", order(lines={"1": price_only, "2": price_only | {"unit": "box"}}), references=goods)
+    found = measures(cells, "ordered", unit="piece")
+    assert found is not None
+    assert [found.value, found.quantity, found.cost, found.uncosted] == [18, 0, 0, 0]
+    assert measures(cells, "ordered", unit=None) is None
+    assert measures(cells, "ordered", unit="box") is None
 
 
 def test_the_cost_is_that_of_the_documents_day(goods: References) -> None:

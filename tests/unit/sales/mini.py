@@ -12,12 +12,12 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from shared.kernel.journal import Assertion, Journal, State, states
-from shared.kernel.ledger import Cell, Cells, Ledger, negated, post
+from shared.kernel.ledger import Account, Balance, Ledger, negated, post
 from shared.kernel.money import EXACT
 from shared.kernel.period import Calendar
 from shared.sales import lookup
 from shared.sales.references import Key, References, View
-from shared.sales.timeline import Folded, timeline
+from shared.sales.timeline import Folded, Since, timeline
 
 CALENDAR = Calendar(ZoneInfo("Asia/Shanghai"))
 
@@ -36,23 +36,26 @@ class Sums(NamedTuple):
 LEDGER = Ledger("mini", Dimensions, Sums)
 
 
-def fold(_key: Key, journal: Journal, references: References) -> Folded:
+def fold(journal: Journal, references: References, since: Since | None = None) -> Folded:
     """What a deal ought to have posted."""
-    return timeline(journal, references, contribute)
+    return timeline(journal, references, contribute, since)
 
 
-def fold_counting_only(_key: Key, journal: Journal, references: References) -> Folded:
+def fold_counting_only(journal: Journal, references: References, since: Since | None = None) -> Folded:
     """Another formula for the same facts: values are left out."""
-    folded = timeline(journal, references, contribute)
-    cells: Cells = {}
-    for cell, (deals, _value, _unconverted) in folded.owed.items():
+    return timeline(journal, references, _contribute_counts, since)
+
+
+def _contribute_counts(assertions: Sequence[Assertion], view: View) -> Balance:
+    cells: Balance = {}
+    for cell, (deals, _value, _unconverted) in contribute(assertions, view).items():
         post(cells, cell, Sums(int(deals), Decimal(0), 0))
-    return Folded(cells, folded.asked)
+    return cells
 
 
-def contribute(assertions: Sequence[Assertion], view: View) -> Cells:
+def contribute(assertions: Sequence[Assertion], view: View) -> Balance:
     """A deal's life as known on the view's day, on cells."""
-    cells: Cells = {}
+    cells: Balance = {}
     life = states(assertions)
     days = [CALENDAR.day(state.since) for state in life]
     for state, day, end in zip(life, days, [*days[1:], date.max], strict=True):
@@ -61,20 +64,20 @@ def contribute(assertions: Sequence[Assertion], view: View) -> Cells:
     run = list(takewhile(lambda state: not state.ended and _stage(state) == "won", reversed(life)))
     if run:
         day = CALENDAR.day(run[-1].since)
-        post(cells, _cell(view, "won", run[0], day, _team(view, run[0], day)), _sums(view, run[0], day))
+        post(cells, _account("won", run[0], day, _team(view, run[0], day)), _sums(view, run[0], day))
     return cells
 
 
-def _stand(cells: Cells, view: View, state: State, day: date, end: date) -> None:
+def _stand(cells: Balance, view: View, state: State, day: date, end: date) -> None:
     entered = _sums(view, state, day)
     for start, stop, team in view.stretches(lambda on: _team(view, state, on), day, end):
-        post(cells, _cell(view, "open", state, start, team), entered)
+        post(cells, _account("open", state, start, team), entered)
         if stop < date.max:
-            post(cells, _cell(view, "open", state, stop, team), negated(entered))
+            post(cells, _account("open", state, stop, team), negated(entered))
 
 
-def _cell(view: View, fact: str, state: State, day: date, team: str | None) -> Cell:
-    return Cell(LEDGER.name, view.known, day, fact, Dimensions(_stage(state), team))
+def _account(fact: str, state: State, day: date, team: str | None) -> Account:
+    return LEDGER.name, day, fact, Dimensions(_stage(state), team)
 
 
 def _stage(state: State) -> str:

@@ -11,25 +11,32 @@ from shared.kernel.journal import Assertion, Stamp
 from shared.kernel.money import Money
 from shared.kernel.period import Calendar
 from shared.sales.company import Company, Pipelines
-from shared.sales.deal import DealState, DealValue, closing, created_on, deal_life, deal_value
+from shared.sales.deal import DealState, DealValue, closing, created_on, deal_life, deal_value, spells
 from shared.sales.references import Key, References, View
 
 FIRST = date(2026, 3, 1)
 COMPANY = Company(
     Calendar(ZoneInfo("Asia/Shanghai")), "EUR", Pipelines({"default": ("new", "offer"), "short": ("only",)}), FIRST
 )
+LATER = FIRST + timedelta(days=2)
 PRICE = {"amount": "2.50", "currency": "EUR"}
+LATER_PRICE = {"amount": "3", "currency": "EUR"}
 MAP = {"stages": {"Won": {"stage": "won"}}}
 
 
-def said(hour: int, fields: dict[str, Any], *, ended: bool | None = None, source: str = "/crm") -> Assertion:
+def said(
+    hour: int, fields: dict[str, Any], *, ended: bool | None = None, source: str = "/crm", since: date | None = None
+) -> Assertion:
     stamp = Stamp(datetime(2026, 3, 1, tzinfo=UTC) + timedelta(hours=hour), 0, source, f"e{hour}")
-    return Assertion(stamp, FIRST, fields, ended)
+    return Assertion(stamp, FIRST, fields, ended, since)
 
 
 VIEW = View(
     References(
-        {Key("stage-map", "/crm#default"): (said(0, MAP),), Key("product", "lamp"): (said(0, {"price": PRICE}),)}
+        {
+            Key("stage-map", "/crm#default"): (said(0, MAP),),
+            Key("product", "lamp"): (said(0, {"price": PRICE}), said(1, {"price": LATER_PRICE}, since=LATER)),
+        }
     ),
     FIRST,
 )
@@ -81,7 +88,28 @@ def test_days_are_business_days() -> None:
 def test_a_deal_without_an_amount_is_worth_its_list_price(
     fields: dict[str, Any], amount: Money | None, estimated: bool
 ) -> None:
-    assert deal_value(life(said(1, fields))[-1], VIEW) == DealValue(amount, estimated)
+    assert deal_value(life(said(1, fields))[-1], VIEW, FIRST) == DealValue(amount, estimated)
+
+
+def test_the_list_price_is_that_of_the_day_that_is_valued_whenever_the_deal_spoke_last() -> None:
+    for state in life(said(1, {"product_id": "lamp"}), said(90, {"title": "Lamps"})):
+        for day, price in ((LATER - timedelta(days=1), "2.50"), (LATER, "3")):
+            assert deal_value(state, VIEW, day).amount == Money(Decimal(price), "EUR")
+
+
+def test_a_spell_begins_where_the_deal_began_to_stand_as_it_does() -> None:
+    told = (
+        said(1, {"amount": PRICE}), said(2, {"stage": "offer"}), said(30, {"title": "Lamps", "quantity": "2"}),
+        said(60, {"owner_id": "ann"}), said(80, {"stage": "Won"}), said(120, {"owner_id": "bo"}),
+    )  # fmt: skip
+    found = [(state.since.day, state.stage, end) for state, end in spells(life(*told))]
+    march = [date(2026, 3, day) for day in (3, 4)]
+    assert found == [(1, "offer", march[0]), (3, "offer", march[1]), (4, "won", date.max)]
+
+
+def test_a_deal_without_an_amount_stands_anew_with_another_quantity() -> None:
+    told = said(1, {"product_id": "lamp"}), said(30, {"quantity": "2"}), said(60, {"quantity": "2"})
+    assert [state.since.day for state, _ in spells(life(*told))] == [1, 2]
 
 
 def test_a_deal_was_created_when_that_is_said_else_when_it_was_first_heard_of() -> None:

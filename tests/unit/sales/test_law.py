@@ -3,9 +3,10 @@
 Order, repetition, batching, the interleaving of reference data and the split into partitions cannot be seen in it.
 """
 
-from datetime import date
+from datetime import UTC, date, datetime
+from itertools import pairwise
 
-from hypothesis import given, settings
+from hypothesis import given, settings, target
 from hypothesis import strategies as st
 
 from tests.unit.sales import mini, oracle
@@ -75,6 +76,29 @@ def test_postings_make_what_a_direct_fold_owes(story: list[Event], data: st.Data
     owed = told([event for event in story if not event.is_deal], [event for event in story if event.is_deal])
     assert ledger([worker]) == owed
     assert all(cell.known_on <= max(event.known_on for event in story) for cell in owed)
+
+
+@law
+@given(stories(), st.data())
+def test_a_fold_since_a_day_posts_what_a_fold_of_the_whole_life_does(story: list[Event], data: st.DataObject) -> None:
+    arriving = sorted(story, key=lambda event: event.known_on) if data.draw(st.booleans()) else story
+    since, whole = Worker(), Worker(whole=True)
+    cuts = sorted(data.draw(st.sets(st.integers(0, len(arriving)), max_size=6)) | {0, len(arriving)})
+    for start, stop in pairwise(cuts):
+        since.apply(arriving[start:stop])
+        whole.apply(arriving[start:stop])
+        assert ledger([since]) == ledger([whole])
+    target(float(since.resumed), label="folds that began later than at the beginning")
+
+
+def test_what_is_learned_in_order_is_never_folded_from_its_beginning_again() -> None:
+    days = [datetime(2026, 3, day, 9, tzinfo=UTC) for day in (2, 3, 4)]
+    fields = ({"stage": "proposal"}, {"owner_id": "ann"}, {"stage": "won"})
+    said = [Event("deal", "d", f"{at.day}", at, at.date(), told) for at, told in zip(days, fields, strict=True)]
+    worker = Worker()
+    for event in said:
+        worker.apply([event])
+    assert worker.resumed == 2
 
 
 @law

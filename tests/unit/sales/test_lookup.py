@@ -104,6 +104,11 @@ def test_an_amount_without_a_rate_is_unconverted_and_not_zero() -> None:
     assert lookup.converted(seen, amount, COMPANY, LATER) == lookup.Converted(amount, Decimal("8.0"), None)
 
 
+def test_nothing_is_nothing_in_every_currency() -> None:
+    nothing = Money(Decimal("0.00"), "USD")
+    assert lookup.converted(view(), nothing, COMPANY, DAY) == lookup.Converted(nothing, Decimal(0), Decimal(0))
+
+
 def test_a_stage_is_read_through_the_map_of_its_source_and_pipeline() -> None:
     seen = view(("stage-map", "/crm#default", {"stages": {"Gewonnen": {"stage": "won"}, "Odd": {"stage": "nowhere"}}}))
 

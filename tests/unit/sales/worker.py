@@ -6,25 +6,29 @@ from datetime import date
 from decimal import Decimal
 from itertools import groupby
 
-from shared.kernel.journal import Journal, merge
-from shared.kernel.ledger import Cells, difference, post
+from shared.kernel.journal import Journal, joined, unheard
+from shared.kernel.ledger import Cells, balance_of, post
 from shared.sales.references import Key, References
-from shared.sales.timeline import Folded
+from shared.sales.timeline import Folded, Since, Standing
 from tests.unit.sales import mini
 from tests.unit.sales.events import Event
 from tests.unit.sales.oracle import Figure, Totals
 
-Fold = Callable[[Key, Journal, References], Folded]
+Fold = Callable[[Journal, References, Since | None], Folded]
 
 
 class Worker:
-    """Folds the deals of one partition; `postings` is its ledger."""
+    """Folds the deals of one partition; `postings` is its ledger. `whole` folds every life from its beginning."""
 
-    def __init__(self, fold: Fold = mini.fold) -> None:
+    def __init__(self, fold: Fold = mini.fold, *, whole: bool = False) -> None:
         self.postings: list[Cells] = []
+        self.resumed = 0
+        """How many folds began later than at the beginning."""
         self._fold = fold
+        self._whole = whole
         self._journals: dict[Key, Journal] = {}
-        self._folded: dict[Key, Folded] = {}
+        self._standings: dict[Key, Standing] = {}
+        self._posted: dict[Key, Cells] = {}
         self._references = References()
 
     def apply(self, batch: Iterable[Event]) -> None:
@@ -42,27 +46,41 @@ class Worker:
         """Fold everything with another formula."""
         self._fold = fold
         for key in self._journals:
-            self._post(key)
+            self._post(key, None)
 
     def _tell(self, said: dict[Key, list[Event]]) -> None:
         for key, events in said.items():
-            self._journals[key] = merge(self._journals.get(key, ()), [event.assertion() for event in events])
-            self._post(key)
+            before = self._journals.get(key, ())
+            new = unheard(before, [event.assertion() for event in events])
+            if new:
+                self._journals[key] = joined(before, new)
+                self._post(key, min(one.known_on for one in new))
 
     def _learn(self, said: dict[Key, list[Event]]) -> None:
-        known = {
-            key: merge(self._references.journal(key), [event.assertion() for event in events])
+        new = {
+            key: unheard(self._references.journal(key), [event.assertion() for event in events])
             for key, events in said.items()
         }
+        known = {key: joined(self._references.journal(key), told) for key, told in new.items()}
+        learned = min((one.known_on for told in new.values() for one in told), default=None)
         self._references = self._references.learn(known)
-        for key, folded in list(self._folded.items()):
-            if folded.asked & known.keys():
-                self._post(key)
+        for key, standing in list(self._standings.items()):
+            if standing.asked & known.keys():
+                self._post(key, learned)
 
-    def _post(self, key: Key) -> None:
-        posted = self._folded[key].owed if key in self._folded else {}
-        self._folded[key] = self._fold(key, self._journals[key], self._references)
-        self.postings.append(difference(self._folded[key].owed, posted))
+    def _post(self, key: Key, learned: date | None) -> None:
+        standing, journal = self._standings.get(key, Standing()), self._journals[key]
+        posted = self._posted.setdefault(key, {})
+        first = min(one.known_on for one in journal)
+        since = None if self._whole or learned is None else standing.since(max(learned, first))
+        folded = self._fold(journal, self._references, since)
+        change, after = standing.grown(folded) if since else standing.replaced(folded, posted)
+        self.resumed += since is not None and since.day > first
+        for cell, measures in change.items():
+            post(posted, cell, measures)
+        assert balance_of(posted) == after.balance
+        self._standings[key] = after
+        self.postings.append(change)
 
 
 def ledger(workers: Iterable[Worker]) -> Cells:
