@@ -72,7 +72,8 @@ class Report:
     counts: Counter[Status] = field(default_factory=Counter)
     rejections: list[dict[str, Any]] = field(default_factory=list)
     warnings: list[RowWarning] = field(default_factory=list)
-    places: dict[int, int] = field(default_factory=dict)
+    places: dict[tuple[int, int], int] = field(default_factory=dict)
+    """By generation and partition."""
 
     def refuse(self, one: Rejection) -> None:
         self.counts[Status.REJECTED] += 1
@@ -88,8 +89,9 @@ class Report:
             self.refuse(Rejection(draft.file, draft.row, None, outcome.error.detail))
             return
         self.counts[outcome.status] += 1
-        for partition, number in outcome.places:
-            self.places[partition] = max(number, self.places.get(partition, 0))
+        for generation, partition, number in outcome.places:
+            at = generation, partition
+            self.places[at] = max(number, self.places.get(at, 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,6 @@ class Imports:
     database: Database
     intake: Intake
     zone: ZoneInfo
-    generation: int
     clock: Clock
 
     async def run(self, order: ImportOrder) -> dict[str, Any]:
@@ -214,7 +215,7 @@ class Imports:
         return [_foreseen(one, known.get(one.identity)) for one in candidates]
 
     def _body(self, import_id: str, order: ImportOrder, request: ImportRequest, report: Report) -> dict[str, Any]:
-        token = Token.of(self.generation, report.places.items()).encode() if report.places else None
+        token = Token.at((*place, number) for place, number in report.places.items())
         return {
             "import_id": import_id,
             "mapping": order.mapping.name,
@@ -232,7 +233,7 @@ class Imports:
                 for one in report.warnings
             ],
             "rejections": report.rejections,
-            "token": token,
+            "token": token.encode() if token else None,
         }
 
 

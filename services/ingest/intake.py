@@ -2,17 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
 
+import msgspec
 import structlog
 
 from services.ingest import queries, store
 from services.ingest.domain.candidates import Candidate, Outcome, Status
-from services.ingest.domain.stages import StageNamed, is_configured, stages_named, unknown_stage
+from services.ingest.domain.stages import StageNamed, is_clear, stages_named, unknown_stage
 from services.ingest.inbox import Inbox, Submission
 from services.ingest.sources.adapter import ToRead
 from services.ingest.store import Held, Raw
-from shared.contracts.entities import statement
 from shared.kernel.clock import Clock
 from shared.kernel.errors import ConflictError, NotFoundError
 from shared.kernel.ids import derived_id
@@ -28,7 +27,7 @@ _COUNTERS = {
     Status.QUARANTINED: metric_names.INGEST_QUARANTINED,
     Status.REJECTED: metric_names.INGEST_REJECTED,
 }
-Item = TypeVar("Item")
+_decode_fields = msgspec.json.Decoder(dict[str, object]).decode
 
 
 @dataclass(slots=True)
@@ -55,38 +54,51 @@ class Intake:
         """What became of each, in order; events that were refused before pass through. `kind` is for telemetry; `reads`
         are put into the queue in the same commit, in which a delivery of a configured source is counted too."""
         candidates = [one for one in read if isinstance(one, Candidate)]
-        waiting = {id(one) for one in candidates if await self._is_puzzling(one)}
-        taken = await self._accept(
-            [one for one in candidates if id(one) not in waiting], raw, reads, delivered=delivered
-        )
-        if waiting:  # a stage map may have come in the same request
-            puzzling = [one for one in candidates if id(one) in waiting]
-            clear = [one for one in puzzling if not await self._is_puzzling(one)]
-            taken |= await self._accept(clear, raw)
-            taken |= await self._hold([one for one in puzzling if id(one) not in taken], raw)
-        outcomes = [one if isinstance(one, Outcome) else taken[id(one)] for one in read]
+        puzzling = [one for one in candidates if one.entity == "deal" and await self._is_puzzling(one)]
+        if puzzling:
+            taken = await self._accept_or_hold(candidates, puzzling, raw, reads, delivered=delivered)
+        else:
+            taken = await self.inbox.accept(Submission(candidates, raw, reads=reads, delivered=delivered))
+        if len(taken) == len(read):
+            outcomes = taken
+        else:
+            rest = iter(taken)
+            outcomes = [one if isinstance(one, Outcome) else next(rest) for one in read]
         for outcome in outcomes:
             self.metrics.add(_COUNTERS[outcome.status], source_kind=kind)
         await self._release_waiting(candidates, outcomes)
         return outcomes
 
-    async def _accept(
-        self, candidates: Sequence[Candidate], raw: Raw | None, reads: Sequence[ToRead] = (), *, delivered: bool = False
-    ) -> dict[int, Outcome]:
-        outcomes = await self.inbox.accept(Submission(candidates, raw, reads=reads, delivered=delivered))
+    async def _accept_or_hold(
+        self,
+        candidates: Sequence[Candidate],
+        puzzling: Sequence[Candidate],
+        raw: Raw | None,
+        reads: Sequence[ToRead],
+        *,
+        delivered: bool,
+    ) -> list[Outcome]:
+        """The clear ones first: a stage map among them may explain the rest."""
+        waiting = {id(one) for one in puzzling}
+        clear = [one for one in candidates if id(one) not in waiting]
+        taken = await self._accept(clear, Submission(clear, raw, reads=reads, delivered=delivered))
+        explained = [one for one in puzzling if not await self._is_puzzling(one)]
+        taken |= await self._accept(explained, Submission(explained, raw))
+        taken |= await self._hold([one for one in puzzling if id(one) not in taken], raw)
+        return [taken[id(one)] for one in candidates]
+
+    async def _accept(self, candidates: Sequence[Candidate], submission: Submission) -> dict[int, Outcome]:
+        outcomes = await self.inbox.accept(submission)
         return {id(candidate): outcome for candidate, outcome in zip(candidates, outcomes, strict=True)}
 
     async def _is_puzzling(self, candidate: Candidate) -> bool:
         """Whether a deal names a stage that means nothing yet."""
-        named = self._named(candidate)
-        if not named or any(is_configured(one, self.pipelines) for one in named):
+        if is_clear(_decode_fields(candidate.public), self.pipelines):
             return False
-        return not any([await self._is_mapped(one) for one in named])
+        return not any([await self._is_mapped(one) for one in self._named(candidate)])
 
     def _named(self, candidate: Candidate) -> list[StageNamed]:
-        if candidate.entity != "deal":
-            return []
-        return stages_named(candidate.source, statement(candidate.public).said, self.pipelines)
+        return stages_named(candidate.source, _decode_fields(candidate.public), self.pipelines)
 
     async def _is_mapped(self, named: StageNamed) -> bool:
         if named.label not in self._labels.get(named.stage_map, ()):
@@ -118,9 +130,12 @@ class Intake:
 
     async def _release_waiting(self, candidates: Sequence[Candidate], outcomes: Sequence[Outcome]) -> None:
         """What waited for something that has just come is tried again by itself."""
+        maps = [one for one in candidates if one.entity == "stage-map"]
+        if not maps:
+            return
         come = {(one.source, one.id) for one in outcomes if one.status is Status.ACCEPTED}
-        for candidate in candidates:
-            if candidate.entity == "stage-map" and candidate.identity in come:
+        for candidate in maps:
+            if candidate.identity in come:
                 async with self.database.read() as reader:
                     waiting = await store.load_waiting(reader, f"stage-map/{candidate.subject}")
                 for held_id in waiting:
@@ -156,7 +171,7 @@ class Intake:
         _LOG.info("quarantine_retried", id=held_id, status=outcome.status)
 
     async def _try(self, candidate: Candidate) -> Outcome:
-        if await self._is_puzzling(candidate):
+        if candidate.entity == "deal" and await self._is_puzzling(candidate):
             error = unknown_stage(self._named(candidate)[0])
             return Outcome(candidate.source, candidate.id, Status.QUARANTINED, error=error)
         return (await self.inbox.accept(Submission([candidate])))[0]

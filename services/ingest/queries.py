@@ -7,7 +7,6 @@ from typing import Any
 import msgspec
 
 from services.ingest.domain.agreement import Known
-from services.ingest.domain.stages import StageNamed, is_configured
 from services.ingest.store import Held, Raw
 from services.ingest.wire import unpack_candidate
 from shared.contracts.entities import statement
@@ -24,9 +23,12 @@ async def event(reader: Reader, source: str, event_id: str) -> list[dict[str, An
     bytes from which it was read."""
     rows = await reader.rows(
         """SELECT e.*, r.kind AS raw_kind, r.content_type, r.headers, r.body, r.received_at,
-                  array_agg(s.partition ORDER BY s.partition) AS partitions,
+                  array_agg(g.number ORDER BY s.partition) AS generations,
+                  array_agg(s.partition - g.first ORDER BY s.partition) AS partitions,
                   array_agg(s.number ORDER BY s.partition) AS numbers
-           FROM event e JOIN stream s ON s.seq = e.seq LEFT JOIN raw r ON r.id = e.raw_id
+           FROM event e JOIN stream s ON s.seq = e.seq
+           JOIN generation g ON s.partition >= g.first AND s.partition < g.first + g.partitions
+           LEFT JOIN raw r ON r.id = e.raw_id
            WHERE e.source = $1 AND e.event_id = $2 GROUP BY e.seq, r.id ORDER BY e.revision DESC""",
         source,
         event_id,
@@ -49,7 +51,10 @@ def _event(row: Mapping[str, Any]) -> dict[str, Any]:
         "reconstructed": row["reconstructed"],
         "data": msgspec.json.decode(row["public"]),
         "has_personal_data": row["personal"] is not None,
-        "published": [{"partition": p, "number": n} for p, n in zip(row["partitions"], row["numbers"], strict=True)],
+        "published": [
+            {"generation": generation, "partition": partition, "number": number}
+            for generation, partition, number in zip(row["generations"], row["partitions"], row["numbers"], strict=True)
+        ],
         "raw": None
         if row["raw_id"] is None
         else {"id": row["raw_id"], "part": row["raw_part"], "kind": row["raw_kind"]},
@@ -170,11 +175,7 @@ async def mapped_labels(reader: Reader, stage_map: str, pipeline: str, pipelines
     if not lived:
         return frozenset()
     entries = lived[-1].entries("stages")
-    return frozenset(
-        label
-        for label, entry in entries.items()
-        if is_configured(StageNamed("", pipeline, str(entry.get("stage"))), pipelines)
-    )
+    return frozenset(label for label, entry in entries.items() if pipelines.knows(pipeline, str(entry.get("stage"))))
 
 
 async def said_by(reader: Reader, source: str, entities: Sequence[tuple[str, str]]) -> dict[str, Known]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
+import msgspec
 import structlog
 
 from services.ingest import queries, wire
@@ -42,8 +43,7 @@ class UnknownTopicError(QuintantError):
     slug = "unknown-topic"
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(msgspec.Struct, frozen=True):
     """What became of a delivery, and what its source wants to hear, if not just any 2xx."""
 
     outcomes: Sequence[Outcome]
@@ -83,7 +83,9 @@ class Receiving:
         except QuintantError as error:
             if adapter.card.canonical and not isinstance(error, AdapterFailedError):
                 raise
-            held = await self._hold(account, raw_of(connected, delivery, "", kind), error)
+            raw = raw_of(connected, delivery, "", kind)
+            held = await self._hold(account, raw, error)
+            await self.intake.take((), raw, kind=kind, delivered=True)
             return Received([held], adapter.reply(delivery, account))
         raw = raw_of(connected, delivery, reading.delivery, kind)
         read = wire.read(reading.events)

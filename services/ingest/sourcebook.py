@@ -22,20 +22,6 @@ class Poll:
     page: str | None = None
 
 
-async def count_deliveries(writer: Writer, counts: Mapping[str, int], day: date, now: datetime) -> None:
-    """Count genuine deliveries."""
-    await writer.execute(
-        """INSERT INTO coverage AS c (source, day, delivered, last_delivery_at, polled, reconciled)
-           SELECT source, $3, delivered, $4, 0, 0 FROM unnest($1::text[], $2::bigint[]) AS d (source, delivered)
-           ON CONFLICT (source, day) DO UPDATE
-           SET delivered = c.delivered + excluded.delivered, last_delivery_at = excluded.last_delivery_at""",
-        list(counts),
-        list(counts.values()),
-        day,
-        now,
-    )
-
-
 async def count_polled(writer: Writer, source: str, counts: Mapping[date, tuple[int, int]]) -> None:
     """Count, by the day of the change, the objects that polling found, and how many of them nothing had told of."""
     await writer.execute(

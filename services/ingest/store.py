@@ -1,9 +1,11 @@
 """Writes around the inbox: the quarantine and the imports."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+import msgspec
 
 from services.ingest.domain.candidates import Candidate
 from services.ingest.imports import ErrorPart
@@ -25,8 +27,7 @@ class Held:
     raw_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Raw:
+class Raw(msgspec.Struct, frozen=True):
     """What came in, byte for byte; `headers` without credentials and signatures."""
 
     id: str
@@ -35,9 +36,12 @@ class Raw:
     """events, webhook or read."""
     content_type: str
     headers: Mapping[str, Any]
-    body: bytes = field(repr=False)
+    body: bytes
     source: str | None = None
     """Name of the configured source that sent it, or from whose API it was read."""
+
+    def __repr__(self) -> str:
+        return f"Raw({self.id!r}, …)"
 
 
 async def save_raws(writer: Writer, raws: Sequence[Raw]) -> None:

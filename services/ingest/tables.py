@@ -72,6 +72,18 @@ Table(
     comment="Dense numbers in commit order: what the relay publishes.",
 )
 Table(
+    "generation",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("first", Integer, nullable=False, comment="slot of its partition 0"),
+    Column("partitions", Integer, nullable=False),
+    Column("filled", BigInteger, nullable=False, comment="events up to this one were numbered before"),
+    Column("opened_at", DateTime(timezone=True), comment="since when every commit draws its numbers"),
+    Column("cut_at", DateTime(timezone=True), comment="when all generations were last cut at one instant"),
+    Column("cut", JSONB, comment="the numbers of its partitions at that instant"),
+    comment="What is still numbered and published; a slot is a partition, counted on through all generations.",
+)
+Table(
     "head",
     metadata,
     Column("partition", Integer, primary_key=True, autoincrement=False),

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from services.ingest.sources.adapter import ToRead
 from shared.storage.database import Reader, Writer
 
 CHANNEL = "quintant_to_read"
@@ -22,25 +21,6 @@ class Waiting:
     asked: int
     attempts: int
     cause: str | None
-
-
-async def ask(writer: Writer, wanted: Sequence[tuple[str, ToRead]], now: datetime) -> None:
-    """Put (source name, object) into the queue; an object that waits already is asked for once more."""
-    first = {(source, one.kind, one.id): one for source, one in wanted}
-    if not first:
-        return
-    await writer.execute(
-        """INSERT INTO to_read AS t (source, kind, object_id, asked_at, due_at, asked, attempts, cause, detail)
-           SELECT source, kind, object_id, $5, $5, 1, 0, cause, ''
-           FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS w (source, kind, object_id, cause)
-           ON CONFLICT (source, kind, object_id) DO UPDATE SET asked = t.asked + 1, cause = excluded.cause""",
-        [key[0] for key in first],
-        [key[1] for key in first],
-        [key[2] for key in first],
-        [one.cause for one in first.values()],
-        now,
-    )
-    await writer.execute(f"NOTIFY {CHANNEL}")
 
 
 async def due(reader: Reader, source: str, now: datetime, limit: int) -> list[Waiting]:

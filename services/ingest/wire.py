@@ -20,7 +20,7 @@ _unpack = msgspec.msgpack.Decoder(Candidate).decode
 def candidate_of(event: Event, *, raw_part: str | None = None) -> Candidate:
     """A checked candidate. Raises InvalidInputError and the like with a fault for each thing wrong."""
     entity = entity_of(event.type)
-    public, personal = canonical(decode_data(entity, event.data))
+    public, personal = canonical(decode_data(entity, event.data, event.members))
     return Candidate(
         entity=entity.slug,
         source=event.source,

@@ -1,24 +1,30 @@
 """The composition root of ingest: the only place that builds its parts and puts them together."""
 
+import argparse
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 from fastapi import FastAPI
 
 from services.ingest.accounts import Accounts, Connected
 from services.ingest.api import ROUTERS
 from services.ingest.api.rooms import Rooms
+from services.ingest.domain.partitions import Generation
+from services.ingest.generations import Relays
 from services.ingest.importing import Imports
 from services.ingest.inbox import Inbox
 from services.ingest.intake import Intake
 from services.ingest.migrations import HEAD
+from services.ingest.numbering import begin_first
 from services.ingest.receiving import Receiving
 from services.ingest.refusals import Refusals
 from services.ingest.relay import InboxStream
+from services.ingest.repartitioning import Repartitioning, begin_epoch
 from services.ingest.replaying import Replays
 from services.ingest.settings import Settings
 from services.ingest.source_reading import SourceReading
@@ -31,17 +37,21 @@ from shared.contracts.topics import topic_name
 from shared.http.app import Surroundings, create_app
 from shared.http.auth import ApiKeys
 from shared.http.client import Requester
-from shared.http.health import Readiness
+from shared.http.health import Check, Readiness
 from shared.http.limits import Limits
 from shared.kernel.clock import Clock, SystemClock
+from shared.kernel.errors import InvalidInputError, UnavailableError
+from shared.messaging.cluster import check_brokers
 from shared.messaging.failpoints import Failpoints
 from shared.messaging.relay import StreamRelay
 from shared.runtime.api import serve_api
+from shared.runtime.entry import Command, Tell
 from shared.runtime.health import health_port
 from shared.runtime.shutdown import Shutdown
 from shared.runtime.worker import supervise
 from shared.storage.database import Database, open_database
 from shared.storage.schema import check_schema
+from shared.telemetry import metric_names
 from shared.telemetry.metrics import Metrics
 
 VERSION = "0.1.0"
@@ -61,38 +71,75 @@ async def run_migrate(settings: Settings, _shutdown: Shutdown) -> None:
         permanent=SCHEMA,
         scripts=Path(__file__).parent / "migrations",
     )
+    async with _database(settings, "migrate", Metrics()) as database, database.write() as writer:
+        await begin_first(writer, settings.partitions)
+
+
+def _declare_repartition(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("partitions", type=int, nargs="?", help="how many; with --clean none")
+    parser.add_argument("--clean", action="store_true", help="close the generation before and delete its topics")
+
+
+async def _repartition(settings: Settings, _shutdown: Shutdown, said: argparse.Namespace, tell: Tell) -> None:
+    if said.clean != (said.partitions is None):
+        raise InvalidInputError("say either a number of partitions or --clean")
+    async with _database(settings, "repartition", Metrics()) as database:
+        work = Repartitioning(database, settings.kafka, settings.topic_prefix, SystemClock(), tell)
+        await (work.close() if said.clean else work.open(said.partitions))
+
+
+async def _begin_epoch(settings: Settings, _shutdown: Shutdown, _said: argparse.Namespace, tell: Tell) -> None:
+    async with _database(settings, "begin-epoch", Metrics()) as database, database.write() as writer:
+        tell({"phase": "begun-epoch", "epoch": await begin_epoch(writer)})
+
+
+BEGIN_EPOCH: Command[Settings] = Command(lambda _parser: None, _begin_epoch)
+"""The role that is called once after the inbox was restored from a backup."""
+REPARTITION: Command[Settings] = Command(_declare_repartition, _repartition)
+"""The role that cuts the stream anew."""
 
 
 async def run_api(settings: Settings, shutdown: Shutdown) -> None:
     """Serve HTTP."""
-    async with _database(settings, "api") as database:
-        app = build_api(settings, database, Metrics(), on_death=shutdown.begin)
+    metrics = Metrics()
+    async with _database(settings, "api", metrics) as database:
+        app = build_api(settings, database, metrics, on_death=shutdown.begin)
         await serve_api(app, host=settings.http_host, port=settings.http_port, shutdown=shutdown)
 
 
 async def run_worker(settings: Settings, shutdown: Shutdown) -> None:
     """Relay the inbox to Kafka."""
     clock, metrics = SystemClock(), Metrics()
-    async with _database(settings, "worker") as database:
-        ready = _readiness(database, clock)
-        surroundings = Surroundings(settings.service, ApiKeys(settings.api_keys_file), metrics, ready, clock)
-        relay = StreamRelay(
-            bootstrap_servers=settings.kafka_bootstrap_servers,
-            topic=topic_name("sales-events", prefix=settings.topic_prefix, generation=settings.generation),
-            progress_topic=topic_name("sales-progress", prefix=settings.topic_prefix, generation=settings.generation),
-            generation=settings.generation,
-            partitions=settings.partitions,
-            inbox=InboxStream(database),
-            metrics=metrics,
-            clock=clock,
-            failpoints=Failpoints(settings.failpoint),
+    async with _database(settings, "worker", metrics) as database:
+        make = partial(_relay, settings, database, metrics, clock)
+        relay = Relays(database, settings.kafka, settings.topic_prefix, make)
+        ready = _readiness(
+            database, clock, {"kafka": partial(check_brokers, settings.kafka), "relay": partial(_relays, relay)}
         )
+        surroundings = Surroundings(settings.service, ApiKeys(settings.api_keys_file), metrics, ready, clock)
         async with (
             health_port(surroundings, version=VERSION, host=settings.http_host, port=settings.health_port),
             Requester(deadline_seconds=_SOURCE_SECONDS) as requester,
         ):
             inbox, upkeep = build_upkeep(settings, database, metrics, requester)
             await supervise({"relay": relay.run, "inbox": inbox.run, "sources": upkeep.run}, shutdown)
+
+
+def _relay(
+    settings: Settings, database: Database, metrics: Metrics, clock: Clock, generation: Generation
+) -> StreamRelay:
+    topic = partial(topic_name, prefix=settings.topic_prefix, generation=generation.number)
+    return StreamRelay(
+        bootstrap_servers=settings.kafka,
+        topic=topic("sales-events"),
+        progress_topic=topic("sales-progress"),
+        generation=generation.number,
+        partitions=generation.partitions,
+        inbox=InboxStream(database, generation, clock),
+        metrics=metrics,
+        clock=clock,
+        failpoints=Failpoints(settings.failpoint),
+    )
 
 
 def build_upkeep(
@@ -135,12 +182,11 @@ def build_api(settings: Settings, database: Database, metrics: Metrics, *, on_de
     rooms = Rooms(
         database=database,
         intake=intake,
-        imports=Imports(database, intake, company.calendar.zone, settings.generation, clock),
+        imports=Imports(database, intake, company.calendar.zone, clock),
         receiving=Receiving(database, accounts, intake, refusals, metrics),
         replays=Replays(database, accounts, intake, inbox),
         reading=SourceReading(database, accounts, company.calendar, clock, requester, public_url),
         public_url=public_url,
-        generation=settings.generation,
         clock=clock,
     )
     ready = _readiness(database, clock)
@@ -184,21 +230,28 @@ async def _running(
             await refusals.flush()
 
 
-def _readiness(database: Database, clock: Clock) -> Readiness:
-    """Kafka is not asked: ingest accepts without it, and the relay catches up."""
+def _readiness(database: Database, clock: Clock, also: Mapping[str, Check] = MappingProxyType({})) -> Readiness:
+    """The api does not ask for Kafka: it accepts without, and the relay catches up."""
 
     async def schema() -> None:
         await check_schema(database, SCHEMA, HEAD)
 
-    return Readiness({"database": database.check, "schema": schema}, clock=clock)
+    return Readiness({"database": database.check, "schema": schema, **also}, clock=clock)
+
+
+async def _relays(relay: Relays) -> None:
+    """Raises UnavailableError while it does not."""
+    if found := relay.trouble():
+        raise UnavailableError("; ".join(found))
 
 
 @asynccontextmanager
-async def _database(settings: Settings, role: str) -> AsyncIterator[Database]:
+async def _database(settings: Settings, role: str, metrics: Metrics) -> AsyncIterator[Database]:
     async with open_database(
         settings.database_url.get_secret_value(),
         role="quintant_ingest",
         schemas=(SCHEMA,),
         application=f"quintant ingest {role}",
     ) as database:
+        metrics.watch(metric_names.DB_POOL_IN_USE, database.in_use)
         yield database

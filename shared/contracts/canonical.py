@@ -17,6 +17,7 @@ from shared.contracts.shape import Path, shape_of
 from shared.contracts.values import write_instant
 from shared.kernel.money import plain
 
+_WRITTEN_HERE = (Decimal, datetime)
 _encode = msgspec.json.Encoder(order="sorted").encode
 _decode = msgspec.json.Decoder(dict[str, object]).decode
 
@@ -34,7 +35,8 @@ class Statement:
 
 def canonical(struct: msgspec.Struct) -> tuple[bytes, bytes | None]:
     """The public JSON, and apart from it the personal fields in the same nesting; None if it says none."""
-    public = _plain(msgspec.to_builtins(struct, builtin_types=(Decimal, datetime)))
+    public = msgspec.to_builtins(struct, builtin_types=_WRITTEN_HERE)
+    _write_out(public)
     personal: dict[str, Any] = {}
     for path in personal_paths(type(struct)):
         _move(public, personal, path)
@@ -49,7 +51,11 @@ def personal_paths(struct: type[msgspec.Struct]) -> Sequence[Path]:
 
 def statement(public_json: bytes) -> Statement:
     """Read canonical public JSON."""
-    fields = _decode(public_json)
+    return statement_of(_decode(public_json))
+
+
+def statement_of(fields: dict[str, object]) -> Statement:
+    """The same from what is parsed already, which it keeps."""
     entity_id, ended, since = fields.pop("id"), fields.pop("ended", None), fields.pop("since", None)
     return Statement(
         id=str(entity_id),
@@ -64,12 +70,16 @@ def said(public_json: bytes) -> dict[str, object]:
     return dict(statement(public_json).said)
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, Decimal):
-        return plain(value)
-    return write_instant(value) if isinstance(value, datetime) else value
+def _write_out(members: dict[str, Any]) -> None:
+    """Decimals and instants as text, in place."""
+    for key, item in members.items():
+        kind = type(item)
+        if kind is dict:
+            _write_out(item)
+        elif kind is Decimal:
+            members[key] = plain(item)
+        elif kind is datetime:
+            members[key] = write_instant(item)
 
 
 def _move(source: dict[str, Any], target: dict[str, Any], path: Path) -> None:

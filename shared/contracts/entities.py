@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from shared.contracts.canonical import Statement, canonical, personal_paths, said, statement
+from shared.contracts.canonical import Statement, canonical, personal_paths, said, statement, statement_of
 from shared.contracts.events.cash import Payment
 from shared.contracts.events.data import CURRENCY_MISMATCH, EntityData, ReferenceData
 from shared.contracts.events.external import ExternalSeries
@@ -27,7 +27,7 @@ from shared.contracts.events.reference import (
 from shared.contracts.events.sales import Activity, Deal, Feedback, Lead
 from shared.contracts.faults import check_values, explain
 from shared.contracts.shape import Path, Shape, shape_of
-from shared.contracts.strict_json import check_depth, parse, refuse_unstorable
+from shared.contracts.strict_json import check_depth, parse, refuse_unstorable, regular_object
 from shared.kernel.errors import CurrencyMismatchError, Fault, InvalidInputError, MalformedError
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "Entity",
     "Statement",
     "canonical",
+    "checked_statement",
     "decode_canonical",
     "decode_data",
     "entity_of",
@@ -111,24 +112,50 @@ def event_type(slug: str) -> str:
 
 def entity_of(type_: str) -> Entity:
     """The entity that a CloudEvents type is about. Raises InvalidInputError."""
-    entity = ENTITIES.get(type_.removeprefix(_BEFORE).removesuffix(_AFTER))
-    if entity is None or type_ != event_type(entity.slug):
+    entity = _BY_TYPE.get(type_)
+    if entity is None:
         raise InvalidInputError("Unknown event type.", faults=[Fault("/type", _TYPE_REASON)])
     return entity
 
 
+_BY_TYPE = {event_type(slug): entity for slug, entity in ENTITIES.items()}
 _TYPE_REASON = f"must be {_BEFORE}<entity>{_AFTER} with one of the entities " + ", ".join(ENTITIES)
 
 
-def decode_data(entity: Entity, data: bytes) -> EntityData:
+def decode_data(entity: Entity, data: bytes, members: Mapping[str, Any] | None = None) -> EntityData:
     """Read data as they arrive from outside. Raises InvalidInputError (CurrencyMismatchError) with a fault for each
     thing wrong at its JSON pointer, MalformedError for what is no JSON, TooLargeError for too deep nesting.
+
+    `members` is what `regular_object` or `parse` made of the data, if they were read before.
     """
-    return _checked(entity, data, parse(data))
+    members = regular_object(data) if members is None else members
+    struct = None if members is None else _flawless(entity, data, members)
+    return _checked(entity, data, parse(data)) if struct is None else struct
+
+
+def _flawless(entity: Entity, data: bytes, members: Mapping[str, Any]) -> EntityData | None:
+    """The data if nothing is wrong with them; else None, and who reads them again says what it is."""
+    try:
+        struct: EntityData = entity.decoder.decode(data)
+    except msgspec.DecodeError:
+        return None
+    return None if check_values(entity.shape, members) or list(struct.conflicts()) else struct
 
 
 def decode_canonical(entity: Entity, data: bytes) -> EntityData:
     """Read canonical public data again, fast: limits and cross-field rules included. Raises as `decode_data`."""
+    return _checked(entity, data, _parsed(data))
+
+
+def checked_statement(entity: Entity, data: bytes) -> Statement:
+    """The same, read for a journal. Raises as `decode_data`."""
+    tree = _parsed(data)
+    _checked(entity, data, tree)
+    assert isinstance(tree, dict)  # noqa: S101 - every entity is an object, and it was just checked
+    return statement_of(tree)
+
+
+def _parsed(data: bytes) -> object:
     check_depth(data)
     try:
         tree = msgspec.json.decode(data)
@@ -136,7 +163,7 @@ def decode_canonical(entity: Entity, data: bytes) -> EntityData:
         raise MalformedError("The text is not JSON in UTF-8.") from None
     if b"\\u" in data:
         refuse_unstorable(tree)
-    return _checked(entity, data, tree)
+    return tree
 
 
 def _checked(entity: Entity, data: bytes, tree: object) -> EntityData:

@@ -11,7 +11,7 @@ import msgspec
 
 from shared.contracts.entities import entity_of
 from shared.contracts.headers import whole
-from shared.contracts.strict_json import Number, check_depth, parse
+from shared.contracts.strict_json import Number, check_depth, parse, regular_object
 from shared.contracts.values import read_instant
 from shared.kernel.errors import (
     Fault,
@@ -36,8 +36,7 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(msgspec.Struct, frozen=True):
     """One event as it came in. `(source, id)` is its identity; `data` are the bytes as sent, not yet checked."""
 
     type: str
@@ -53,6 +52,15 @@ class Event:
     cause: str | None = None
     """The id of the event that led to this one."""
     traceparent: str | None = None
+    members: Mapping[str, Any] | None = None
+    """The data as they were read for their id, not yet checked; None if they were not read."""
+
+
+class _Data(msgspec.Struct, frozen=True):
+    data: msgspec.Raw = msgspec.Raw()
+
+
+_data_in = msgspec.json.Decoder(_Data).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +112,24 @@ def _items(body: bytes) -> Sequence[bytes]:
     return [bytes(item) for item in items]
 
 
+def event_of(attributes: Mapping[str, Any], data: bytes) -> Event | Refused:
+    """One event around data as they were sent, its attributes known by their CloudEvents names."""
+    return _around(attributes, data, "/{}")
+
+
 def _structured(item: bytes) -> Event | Refused:
+    regular = regular_object(item)
+    if regular is not None:
+        event = _event(regular, regular.get("data"), bytes(_data_in(item).data), "/{}")
+        if isinstance(event, Event):
+            return event
     try:
         attributes = parse(item)
         if not isinstance(attributes, dict):
             raise InvalidInputError("An event is a JSON object.", faults=[Fault("", "must be an object")])
-        data = msgspec.json.decode(item, type=dict[str, msgspec.Raw]).get("data", msgspec.Raw())
     except QuintantError as error:
         return Refused(None, None, error)
-    return _event(attributes, attributes.get("data"), bytes(data), "/{}")
+    return _event(attributes, attributes.get("data"), bytes(_data_in(item).data), "/{}")
 
 
 def _binary(headers: Mapping[str, str], body: bytes) -> Event | Refused:
@@ -120,17 +137,27 @@ def _binary(headers: Mapping[str, str], body: bytes) -> Event | Refused:
         name.removeprefix("ce-"): unquote(value) for name, value in headers.items() if name.startswith("ce-")
     }
     attributes.setdefault("traceparent", headers.get("traceparent"))
+    return _around(attributes, body, "ce-{}")
+
+
+def _around(attributes: Mapping[str, Any], raw: bytes, where: str) -> Event | Refused:
+    regular = regular_object(raw)
+    if regular is not None:
+        event = _event(attributes, regular, raw, where)
+        if isinstance(event, Event):
+            return event
     try:
-        data = parse(body)
+        data = parse(raw)
     except QuintantError as error:
-        return Refused(attributes.get("source"), attributes.get("id"), error)
-    return _event(attributes, data, body, "ce-{}")
+        return Refused(_text(attributes.get("source")), _text(attributes.get("id")), error)
+    return _event(attributes, data, raw, where)
 
 
 def _event(attributes: Mapping[str, Any], data: object, raw: bytes, where: str) -> Event | Refused:
-    source, event_id = (_text(attributes.get(name)) for name in ("source", "id"))
+    """What is refused of a regular object is read again by the rule: a number that stands for a text is one there."""
     if len(raw) > MAX_EVENT_BYTES:
-        return Refused(source, event_id, TooLargeError(f"The data of one event are at most {MAX_EVENT_BYTES} bytes."))
+        large = TooLargeError(f"The data of one event are at most {MAX_EVENT_BYTES} bytes.")
+        return Refused(_text(attributes.get("source")), _text(attributes.get("id")), large)
     reader = _Attributes(attributes, where)
     event = Event(
         type=reader.type(),
@@ -142,9 +169,11 @@ def _event(attributes: Mapping[str, Any], data: object, raw: bytes, where: str) 
         data=raw,
         cause=reader.identifier("cause") if attributes.get("cause") is not None else None,
         traceparent=reader.traceparent(),
+        members=data if type(data) is dict else None,
     )
     reader.content_type()
     if reader.faults:
+        source, event_id = _text(attributes.get("source")), _text(attributes.get("id"))
         error = InvalidInputError("This is no event that Quintant reads.", faults=reader.faults)
         return Refused(source, event_id, error)
     return event

@@ -16,28 +16,35 @@ _LONGEST_KEY = 255
 def check_values(shape: Shape, value: Any) -> list[Fault]:
     """Run the checks of a value whose types are right: limits, ids, currencies, years. On the hot path."""
     faults: list[Fault] = []
-    _check(shape, value, "", faults)
-    return faults
-
-
-def _check(shape: Shape, value: Any, pointer: str, faults: list[Fault]) -> None:
     if value is None:
-        return
+        return faults
     if shape.check is not None and (reason := shape.check(value)):
-        faults.append(Fault(pointer, reason))
+        faults.append(Fault("", reason))
     for name, check in shape.checked_leaves:
         item = value.get(name)
         if item is not None and (reason := check(item)):
-            faults.append(Fault(f"{pointer}/{name}", reason))
+            faults.append(Fault(f"/{name}", reason))
     for name, inner in shape.checked_branches:
-        if name in value:
-            _check(inner, value[name], f"{pointer}/{name}", faults)
+        if name in value and (below := check_values(inner, value[name])):
+            faults += _under(name, below)
     if shape.checked_map is not None:
-        key_shape, entry = shape.checked_map
-        for key, item in value.items():
-            where = f"{pointer}/{escaped(key)}"
-            _check(key_shape, key, where, faults)
-            _check(entry, item, where, faults)
+        faults += _check_entries(*shape.checked_map, value)
+    return faults
+
+
+def _check_entries(key_shape: Shape, entry: Shape, value: Any) -> list[Fault]:
+    faults: list[Fault] = []
+    check_key = key_shape.check
+    for key, item in value.items():
+        if check_key is not None and (reason := check_key(key)):
+            faults += _under(key, [Fault("", reason)])
+        if below := check_values(entry, item):
+            faults += _under(key, below)
+    return faults
+
+
+def _under(key: str, faults: list[Fault]) -> list[Fault]:
+    return [Fault(f"/{escaped(key)}{one.where}", one.reason) for one in faults]
 
 
 def explain(shape: Shape, value: Any, pointer: str = "") -> Iterator[Fault]:

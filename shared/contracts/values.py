@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Annotated, Any
 
 import msgspec
@@ -22,6 +23,9 @@ FIRST_YEAR, LAST_YEAR = 1900, 2199
 
 _FIRST, _LAST = str(FIRST_YEAR), str(LAST_YEAR)
 _LONGEST_NUMBER = 64
+
+_remembered = lru_cache(maxsize=16_384, typed=True)
+"""The same ids and amounts come again and again; typed, because a number may be written as one or as a string."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,7 @@ class DecimalKind:
     def check(self) -> Check:
         matches = re.compile(self.pattern).fullmatch
 
+        @_remembered
         def reason(value: object) -> str | None:
             if not isinstance(value, str):
                 return "must be a string: a decimal that travels inside is never a JSON number"
@@ -110,6 +115,7 @@ def _text(check: Check, *, words: str, longest: int = 255, shortest: int = 1, **
     )
 
 
+@_remembered
 def _id_reason(value: object) -> str | None:
     fine = isinstance(value, str) and is_id(value)
     return None if fine else "must be 1 to 255 printable characters without a blank at either end"
@@ -130,6 +136,7 @@ def _slug_reason(value: object) -> str | None:
     return None if fine else "must be a slug such as needs-analysis"
 
 
+@_remembered
 def _day_reason(value: object) -> str | None:
     try:
         date.fromisoformat(str(value))

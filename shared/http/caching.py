@@ -20,12 +20,21 @@ def matches(if_none_match: str, etag: str) -> bool:
     return any(tag.strip().removeprefix("W/") == etag for tag in if_none_match.split(","))
 
 
+def is_known(if_none_match: str | None, etag: str) -> bool:
+    """Whether the caller has it already."""
+    return if_none_match is not None and matches(if_none_match, etag)
+
+
+def caching_headers(etag: str) -> dict[str, str]:
+    """What goes with every body that has a tag, and with a 304."""
+    return {"etag": etag, "cache-control": CACHE_CONTROL, "vary": "authorization"}
+
+
 def conditional(request: Request, response: Response) -> Response:
     """The response with its ETag, or a 304 without a body. For whole bodies of GET and HEAD, not for streams."""
     etag = etag_of(bytes(response.body))
-    caching = {"etag": etag, "cache-control": CACHE_CONTROL, "vary": "authorization"}
-    asked = request.headers.get("if-none-match")
-    if asked is not None and response.status_code == 200 and matches(asked, etag):
+    caching = caching_headers(etag)
+    if response.status_code == 200 and is_known(request.headers.get("if-none-match"), etag):
         return Response(status_code=304, headers=caching)
     response.headers.update(caching)
     return response

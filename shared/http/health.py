@@ -42,6 +42,7 @@ class Readiness:
         self._deadline = deadline_seconds
         self._lock = asyncio.Lock()
         self._kept: tuple[float, Report] | None = None
+        self._asking: dict[str, asyncio.Task[None]] = {}
         self._draining = False
 
     def drain(self) -> None:
@@ -60,7 +61,7 @@ class Readiness:
             return self._kept[1]
 
     async def _ask(self) -> Report:
-        found = await asyncio.gather(*(self._bounded(check) for check in self._checks.values()), return_exceptions=True)
+        found = await asyncio.gather(*(self._bounded(name) for name in self._checks), return_exceptions=True)
         reasons = {}
         for name, outcome in zip(self._checks, found, strict=True):
             if isinstance(outcome, BaseException):
@@ -75,9 +76,21 @@ class Readiness:
         elif report.ready and not before.ready:
             _log.info("ready_again")
 
-    async def _bounded(self, check: Check) -> None:
-        async with asyncio.timeout(self._deadline):
-            await check()
+    async def _bounded(self, name: str) -> None:
+        """The check, for as long as it may take. To give up a call to a server that hangs can take longer than that, so
+        nobody waits for it; meanwhile the answer is known, and no further connection is spent on it.
+        """
+        asking = self._asking.get(name)
+        if asking is None or asking.done():
+            asking = self._asking[name] = asyncio.create_task(_run(self._checks[name]))
+            asking.add_done_callback(_take_note)
+        elif asking.cancelling():
+            raise TimeoutError
+        await asyncio.wait([asking], timeout=self._deadline)
+        if not asking.done():
+            asking.cancel()
+            raise TimeoutError
+        asking.result()
 
     def _reason(self, error: BaseException) -> str:
         if isinstance(error, QuintantError):
@@ -85,6 +98,16 @@ class Readiness:
         if isinstance(error, TimeoutError):
             return f"no answer within {self._deadline:g} s"
         return f"failed ({type(error).__name__})"
+
+
+async def _run(check: Check) -> None:
+    await check()
+
+
+def _take_note(asked: asyncio.Task[None]) -> None:
+    """What it ends with after it was given up concerns nobody."""
+    if not asked.cancelled():
+        asked.exception()
 
 
 def health_router(ready: Readiness, metrics: Metrics) -> APIRouter:

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from shared.http.headers import headers_of
 
 MEBIBYTE = 1024 * 1024
 
@@ -34,23 +35,28 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         limit = self._limits.for_path(scope["path"])
-        announced = Headers(scope=scope).get("content-length", "")
-        too_large = announced.isascii() and announced.isdecimal() and int(announced[:20]) > limit
+        announced = headers_of(scope).get("content-length", "")
         seen = 0
 
         async def counted() -> Message:
             nonlocal seen
-            if too_large:
-                raise _refusal()
+            refuse_announced(announced, limit)
             message = await receive()
             seen += len(message.get("body", b""))
             if seen > limit:
-                raise _refusal()
+                raise refusal()
             return message
 
         await self._app(scope, counted, send)
 
 
-def _refusal() -> HTTPException:
+def refuse_announced(length: str, limit: int) -> None:
+    """Raises what `refusal` gives if a `Content-Length` says more than the limit."""
+    if length.isascii() and length.isdecimal() and int(length[:20]) > limit:
+        raise refusal()
+
+
+def refusal() -> HTTPException:
+    """To be raised for a body that is too large."""
     # The rest of the body is never read, so the connection cannot be used again.
     return HTTPException(413, headers={"connection": "close"})

@@ -1,12 +1,14 @@
 """The outermost ASGI layer: request id, trace, one log line and two metrics a request, by route template."""
 
+import logging
 import re
 from collections.abc import MutableMapping
 from typing import Any
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from shared.http.headers import headers_of
 from shared.kernel.clock import Clock
 from shared.kernel.ids import new_id
 from shared.telemetry import tracing
@@ -17,6 +19,7 @@ from shared.telemetry.metrics import Metrics
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _PROBES = frozenset({"/livez", "/readyz", "/metrics"})
 _log = get_logger("quintant.http")
+_level = logging.getLogger("quintant.http")
 
 
 def request_id_of(scope: MutableMapping[str, Any]) -> str:
@@ -25,25 +28,57 @@ def request_id_of(scope: MutableMapping[str, Any]) -> str:
     return request_id
 
 
-class Observing:
-    """Wraps an application; pure ASGI, because BaseHTTPMiddleware breaks context variables."""
+class Observer:
+    """What is done at the beginning and at the end of every request."""
 
-    def __init__(self, app: ASGIApp, *, service: str, metrics: Metrics, clock: Clock) -> None:
-        self._app = app
+    def __init__(self, service: str, metrics: Metrics, clock: Clock) -> None:
         self._service = service
         self._metrics = metrics
         self._clock = clock
+
+    def begin(self, scope: Scope) -> float:
+        """Name the request and continue its trace; the moment, for `end`."""
+        headers, fresh = headers_of(scope), new_id()
+        given = headers.get("x-request-id")
+        scope["quintant.request_id"] = given if given and _REQUEST_ID.fullmatch(given) else fresh
+        # Never reset: the server logs an exception after we returned, in this same task, and should name its trace.
+        tracing.CURRENT.set(tracing.continued(headers.get("traceparent"), lambda: fresh))
+        return self._clock.monotonic()
+
+    def end(self, scope: Scope, status: int, began: float) -> None:
+        """Count, measure and log it."""
+        seconds = self._clock.monotonic() - began
+        route = getattr(scope.get("route"), "path", "unmatched")
+        method = scope["method"] if scope["method"] in METHODS else "other"
+        labels = {"service": self._service, "route": route, "method": method, "status": f"{status // 100}xx"}
+        self._metrics.add(HTTP_REQUESTS, **labels)
+        self._metrics.observe(HTTP_SECONDS, seconds, **labels)
+        if not _level.isEnabledFor(logging.INFO):
+            return  # structlog takes longer to find that out than the rest of this
+        say = _log.debug if route in _PROBES else _log.info
+        say(
+            "request",
+            method=method,
+            route=route,
+            status=status,
+            seconds=round(seconds, 6),
+            caller=scope.get("quintant.caller_name"),
+            request_id=request_id_of(scope),
+        )
+
+
+class Observing:
+    """Wraps an application; pure ASGI, because BaseHTTPMiddleware breaks context variables."""
+
+    def __init__(self, app: ASGIApp, *, observer: Observer) -> None:
+        self._app = app
+        self._observer = observer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        given = headers.get("x-request-id", "")
-        scope["quintant.request_id"] = given if _REQUEST_ID.fullmatch(given) else new_id()
-        # Never reset: the server logs an exception after we returned, in this same task, and should name its trace.
-        tracing.CURRENT.set(tracing.continued(headers.get("traceparent")))
-        status, began = 500, self._clock.monotonic()
+        status, began = 500, self._observer.begin(scope)
 
         async def observed(message: Message) -> None:
             nonlocal status
@@ -55,21 +90,4 @@ class Observing:
         try:
             await self._app(scope, receive, observed)
         finally:
-            self._record(scope, status, self._clock.monotonic() - began)
-
-    def _record(self, scope: Scope, status: int, seconds: float) -> None:
-        route = getattr(scope.get("route"), "path", "unmatched")
-        method = scope["method"] if scope["method"] in METHODS else "other"
-        labels = {"service": self._service, "route": route, "method": method, "status": f"{status // 100}xx"}
-        self._metrics.add(HTTP_REQUESTS, **labels)
-        self._metrics.observe(HTTP_SECONDS, seconds, **labels)
-        say = _log.debug if route in _PROBES else _log.info
-        say(
-            "request",
-            method=method,
-            route=route,
-            status=status,
-            seconds=round(seconds, 6),
-            caller=scope.get("quintant.caller_name"),
-            request_id=request_id_of(scope),
-        )
+            self._observer.end(scope, status, began)

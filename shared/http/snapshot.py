@@ -2,17 +2,18 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 from shared.http.freshness import Freshness, NotYetAppliedError
+from shared.http.kept import KeptAnswers, Sighting
 from shared.kernel.clock import Clock
 from shared.kernel.errors import BehindError, NotKnownError
 from shared.kernel.tokens import Token
 from shared.storage.database import Database, Reader
 from shared.storage.position import Standing, read_standing
 from shared.storage.progress import read_completeness
-from shared.storage.waiting import wait_until_applied
+from shared.storage.waiting import missing, wait_until_applied
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Snapshot:
     reader: Reader
     freshness: Freshness
     standing: Standing
+    sighting: Sighting
 
     def require_knowledge(self) -> None:
         """Raises NotKnownError if no event was applied yet: then no number is zero, none is known."""
@@ -35,9 +37,9 @@ class Snapshots:
 
     database: Database
     clock: Clock
-    generation: int
     wait_seconds: float
     """How long a reader may wait for its own writes."""
+    kept: KeptAnswers = field(default_factory=KeptAnswers, kw_only=True)
 
     @asynccontextmanager
     async def snapshot(self, known_at: date | None = None, after: Token | None = None) -> AsyncIterator[Snapshot]:
@@ -45,36 +47,42 @@ class Snapshots:
 
         Raises NotKnownError for a day before anything was known, NotYetAppliedError when waiting took too long.
         """
-        if after is not None:
-            await self._wait(after)
-        async with self.database.read() as reader:
-            yield await self._snapshot(reader, known_at)
+        while True:
+            if after is not None:
+                await self._wait(after)
+            began, build = self.clock.monotonic(), self.database.schemas
+            async with self.database.read() as reader:
+                found = await self._snapshot(reader, known_at, began, build)
+                # Another build may have taken over since the wait, and its worker be an event behind for a moment.
+                if after is None or not missing(after, found.standing):
+                    yield found
+                    return
 
     async def _wait(self, after: Token) -> None:
         try:
             await wait_until_applied(
                 self.database,
                 after,
-                generation=self.generation,
                 deadline_seconds=self.wait_seconds,
                 clock=self.clock,
             )
         except BehindError as error:
+            began, build = self.clock.monotonic(), self.database.schemas
             async with self.database.read() as reader:
-                raise NotYetAppliedError((await self._snapshot(reader, None)).freshness) from error
+                raise NotYetAppliedError((await self._snapshot(reader, None, began, build)).freshness) from error
 
-    async def _snapshot(self, reader: Reader, known_at: date | None) -> Snapshot:
+    async def _snapshot(self, reader: Reader, known_at: date | None, began: float, build: tuple[str, ...]) -> Snapshot:
         standing = await read_standing(reader)
         _require_known(standing, known_at)
         completeness = await read_completeness(reader, standing)
         until = standing.reconstructed_until
-        freshness = Freshness(
-            standing.applied_at or self.clock.now(),
-            completeness.complete_through,
-            completeness.events_behind,
-            reconstructed=known_at is not None and until is not None and known_at < until,
+        present = Freshness(
+            standing.applied_at or self.clock.now(), completeness.complete_through, completeness.events_behind
         )
-        return Snapshot(reader, freshness, standing)
+        sighting = Sighting(build, standing.positions, present, began)
+        self.kept.saw(sighting)
+        reconstructed = known_at is not None and until is not None and known_at < until
+        return Snapshot(reader, replace(present, reconstructed=reconstructed), standing, sighting)
 
 
 def _require_known(standing: Standing, known_at: date | None) -> None:

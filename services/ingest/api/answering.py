@@ -1,43 +1,53 @@
 """How outcomes are told: one by one, with a token to read one's own writes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
 from starlette.responses import Response
 
 from services.ingest.domain.candidates import Outcome, Status
-from shared.http.answers import JsonResponse
 from shared.http.problems import TYPE_PREFIX, fault_body, status_of
 from shared.kernel.errors import QuintantError
 from shared.kernel.tokens import Token
 
+_JSON = (b"content-type", b"application/json")
 _RANK = {Status.ACCEPTED: 202, Status.QUARANTINED: 202, Status.DUPLICATE: 200, Status.REJECTED: 422}
 
 
-def one(outcome: Outcome, generation: int) -> Response:
+class Answer(Response):
+    """JSON of texts, numbers, lists and objects alone, made in a tenth of the time that others take."""
+
+    def __init__(self, content: Mapping[str, Any], status: int) -> None:
+        self.status_code, self.background = status, None
+        self.body = msgspec.json.encode(content)
+        self.raw_headers = [_JSON, (b"content-length", b"%d" % len(self.body))]
+
+
+def one(outcome: Outcome) -> Response:
     """The answer for a single event. Raises what it was refused for."""
     if outcome.error is not None and outcome.status is Status.REJECTED:
         raise outcome.error
-    return JsonResponse(_item(outcome, generation), _RANK[outcome.status])
+    return Answer(_item(outcome), _RANK[outcome.status])
 
 
-def many(outcomes: Sequence[Outcome], generation: int) -> Response:
+def many(outcomes: Sequence[Outcome]) -> Response:
     """The answer for a batch: 202 if anything was taken in, 200 if all of it was known, 422 if nothing was good."""
     statuses = {outcome.status for outcome in outcomes}
     taken = statuses & {Status.ACCEPTED, Status.QUARANTINED}
     status = 202 if taken else 200 if Status.DUPLICATE in statuses or not statuses else 422
     body = {
-        "items": [_item(outcome, generation) for outcome in outcomes],
+        "items": [_item(outcome) for outcome in outcomes],
         "counts": {name.value: sum(o.status is name for o in outcomes) for name in Status},
-        "token": token(outcomes, generation),
+        "token": token(outcomes),
     }
-    return JsonResponse(body, status)
+    return Answer(body, status)
 
 
-def token(outcomes: Sequence[Outcome], generation: int) -> str | None:
+def token(outcomes: Sequence[Outcome]) -> str | None:
     """What to give as `after=` to see these events; None if none was published."""
-    places = [place for outcome in outcomes for place in outcome.places]
-    return Token.of(generation, places).encode() if places else None
+    found = Token.at(place for outcome in outcomes for place in outcome.places)
+    return found.encode() if found else None
 
 
 def problem_of(error: QuintantError) -> dict[str, Any]:
@@ -50,10 +60,10 @@ def problem_of(error: QuintantError) -> dict[str, Any]:
     }
 
 
-def _item(outcome: Outcome, generation: int) -> dict[str, Any]:
+def _item(outcome: Outcome) -> dict[str, Any]:
     item: dict[str, Any] = {"source": outcome.source, "id": outcome.id, "status": outcome.status.value}
     if outcome.places:
-        item["token"] = token([outcome], generation)
+        item["token"] = token([outcome])
     if outcome.quarantine_id is not None:
         item["quarantine_id"] = outcome.quarantine_id
     if outcome.error is not None:

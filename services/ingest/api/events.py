@@ -10,10 +10,12 @@ from services.ingest.api.rooms import Ingest
 from services.ingest.store import Raw
 from shared.contracts.envelope import BATCH, parse_events
 from shared.http.auth import Writer
+from shared.http.direct import DirectRoute
+from shared.http.headers import headers_of
 from shared.http.openapi import problem_responses
 from shared.kernel.ids import new_id
 
-router = APIRouter(prefix="/v1", tags=["events"])
+router = APIRouter(prefix="/v1", tags=["events"], route_class=DirectRoute)
 _KEPT = ("content-type", "user-agent", "ce-id", "ce-source", "ce-type", "ce-time", "ce-subject", "ce-specversion")
 
 
@@ -23,9 +25,9 @@ async def post_events(request: Request, _caller: Writer, ingest: Ingest) -> Resp
 
     202: committed to the inbox, or set aside in the quarantine. 200: known already. A token reads your own writes.
     """
-    headers = dict(request.headers)
+    headers = headers_of(request.scope)
     body = await request.body()
-    read = wire.read(list(parse_events(headers, body)))
+    read = wire.read(parse_events(headers, body))
     raw = Raw(
         new_id(),
         ingest.clock.now(),
@@ -36,5 +38,5 @@ async def post_events(request: Request, _caller: Writer, ingest: Ingest) -> Resp
     )
     outcomes = await ingest.intake.take(read, raw, kind="events")
     if headers.get("content-type", "").lower().startswith(BATCH):
-        return answering.many(outcomes, ingest.generation)
-    return answering.one(outcomes[0], ingest.generation)
+        return answering.many(outcomes)
+    return answering.one(outcomes[0])

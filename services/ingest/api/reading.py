@@ -70,7 +70,7 @@ async def get_quarantine(
 @router.post("/quarantine/{held_id}/retry", responses=problem_responses(404, 409))
 async def retry(held_id: str, _caller: Writer, ingest: Ingest) -> Response:
     """Try to take it in again."""
-    return answering.one(await ingest.receiving.retry(held_id), ingest.generation)
+    return answering.one(await ingest.receiving.retry(held_id))
 
 
 @router.get("/persons/{entity}", responses=problem_responses(422))

@@ -26,7 +26,6 @@ class Rooms:
     replays: Replays
     reading: SourceReading
     public_url: str
-    generation: int
     clock: Clock
 
 

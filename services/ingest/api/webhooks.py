@@ -1,7 +1,7 @@
 """POST /v1/webhooks/{source}: signed deliveries. An unknown source and a bad signature get the same answer."""
 
 import asyncio
-from collections.abc import Mapping
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter
@@ -13,10 +13,12 @@ from services.ingest.api.rooms import Ingest, Rooms
 from services.ingest.receiving import Received
 from services.ingest.sources.adapter import Delivery
 from shared.http.answers import JsonResponse
+from shared.http.direct import DirectRoute
+from shared.http.headers import headers_of
 from shared.http.openapi import problem_responses
 from shared.kernel.errors import UnauthenticatedError
 
-router = APIRouter(prefix="/v1", tags=["webhooks"])
+router = APIRouter(prefix="/v1", tags=["webhooks"], route_class=DirectRoute)
 _REFUSAL_SECONDS = 0.05
 """Every refusal takes so long, whichever scheme was checked: time does not tell which sources there are."""
 _PROBLEMS = problem_responses(400, 401, 409, 413, 415, 422, 503)
@@ -46,12 +48,13 @@ async def allow_sender(request: Request, source: str) -> Response:
 
 async def _take(request: Request, ingest: Rooms, source: str, key: str) -> Response:
     began = ingest.clock.monotonic()
+    headers = headers_of(request.scope)
     delivery = Delivery(
-        headers=_joined(request),
+        headers=headers,
         body=await request.body(),
         received_at=ingest.clock.now(),
         method=request.method,
-        url=_addressed(request, ingest.public_url),
+        url=_addressed(request, headers.get("host", ""), ingest.public_url),
         key=key,
     )
     try:
@@ -59,33 +62,30 @@ async def _take(request: Request, ingest: Rooms, source: str, key: str) -> Respo
     except UnauthenticatedError:
         await asyncio.sleep(max(0.0, began + _REFUSAL_SECONDS - ingest.clock.monotonic()))
         raise
-    return _answer(await ingest.receiving.take(connected, delivery), ingest.generation)
+    return _answer(await ingest.receiving.take(connected, delivery))
 
 
-def _joined(request: Request) -> Mapping[str, str]:
-    """Headers by lower-case name, repeated ones joined as RFC 9110 says."""
-    found: dict[str, str] = {}
-    for name, value in request.headers.items():
-        found[name] = f"{found[name]}, {value}" if name in found else value
-    return found
-
-
-def _addressed(request: Request, public_url: str) -> str:
+def _addressed(request: Request, host: str, public_url: str) -> str:
     """The URL that the sender used: behind a proxy the public one, which signatures may cover."""
-    if not public_url:
-        return str(request.url)
-    path = request.scope.get("raw_path", b"").decode("ascii", "surrogateescape").partition("?")[0]
-    query = request.url.query
-    prefix = urlsplit(public_url)
-    return f"{prefix.scheme}://{prefix.netloc}{prefix.path.rstrip('/')}{path}{'?' + query if query else ''}"
+    scope = request.scope
+    before = _prefix(public_url) if public_url else f"{scope['scheme']}://{host}"
+    path = scope["raw_path"].decode("ascii", "surrogateescape").partition("?")[0]
+    query = scope["query_string"].decode("ascii", "surrogateescape")
+    return f"{before}{path}?{query}" if query else f"{before}{path}"
 
 
-def _answer(received: Received, generation: int) -> Response:
+@lru_cache(maxsize=1)
+def _prefix(public_url: str) -> str:
+    parts = urlsplit(public_url)
+    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
+
+
+def _answer(received: Received) -> Response:
     if received.reply is not None:
         reply = received.reply
         return Response(reply.body, reply.status, dict(reply.headers), reply.media_type)
     if not received.outcomes:
         return JsonResponse({"items": [], "to_read": received.to_read}, 202)
     if len(received.outcomes) == 1:
-        return answering.one(received.outcomes[0], generation)
-    return answering.many(received.outcomes, generation)
+        return answering.one(received.outcomes[0])
+    return answering.many(received.outcomes)

@@ -37,12 +37,10 @@ class Candidate:
     @property
     def content(self) -> bytes:
         """A digest of everything that the source said: the same identity with another digest is a conflict."""
-        digest = blake2b(digest_size=16)
-        said = (self.entity, self.subject, self.occurred_at.isoformat(), str(self.sequence))
-        for part in (*(text.encode() for text in said), self.public, self.personal or b""):
-            digest.update(len(part).to_bytes(4, "big"))
-            digest.update(part)
-        return digest.digest()
+        texts = (self.entity, self.subject, self.occurred_at.isoformat(), str(self.sequence))
+        parts = (*(text.encode() for text in texts), self.public, self.personal or b"")
+        framed = b"".join([piece for part in parts for piece in (len(part).to_bytes(4, "big"), part)])
+        return blake2b(framed, digest_size=16).digest()
 
 
 class Status(StrEnum):
@@ -56,11 +54,11 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The answer for one event. `places` are the (partition, number) pairs under which it was published."""
+    """The answer for one event. `places` are (generation, partition, number), under which it is published."""
 
     source: str | None
     id: str | None
     status: Status
-    places: tuple[tuple[int, int], ...] = ()
+    places: tuple[tuple[int, int, int], ...] = ()
     error: QuintantError | None = None
     quarantine_id: str | None = None

@@ -43,9 +43,16 @@ def stages_named(source: str, said: Mapping[str, object], pipelines: Pipelines) 
     return [StageNamed(source, name, label) for name in (DEFAULT_PIPELINE, *others)]
 
 
-def is_configured(named: StageNamed, pipelines: Pipelines) -> bool:
-    """Whether the label is itself a stage of the pipeline."""
-    return pipelines.knows(named.pipeline, named.label)
+def is_clear(said: Mapping[str, object], pipelines: Pipelines) -> bool:
+    """Whether a deal's said fields name no stage, or one that is itself a stage of a pipeline that may be meant."""
+    label, pipeline = said.get("stage"), said.get("pipeline_id")
+    if not isinstance(label, str):
+        return True
+    if isinstance(pipeline, str):
+        return pipelines.knows(pipeline, label)
+    if pipelines.knows(DEFAULT_PIPELINE, label):
+        return True
+    return "pipeline_id" not in said and any(pipelines.knows(name, label) for name in pipelines.stages)
 
 
 def unknown_stage(named: StageNamed) -> UnknownStageError:

@@ -1,4 +1,4 @@
 """Steps of the schema `ingest`."""
 
-HEAD = "0003"
+HEAD = "0005"
 """The revision that this build needs."""

@@ -130,8 +130,7 @@ class Record:
     cause: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(msgspec.Struct, frozen=True):
     """What a genuine delivery says."""
 
     delivery: str

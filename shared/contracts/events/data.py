@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import date
-from typing import TypeAlias, TypeVar
+from functools import cache
+from typing import Any, TypeAlias, TypeVar, cast
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from shared.contracts.faults import escaped
+from shared.contracts.shape import Shape, shape_of
 from shared.contracts.values import Date, EntityId, Money
 from shared.kernel.errors import Fault
 
@@ -52,6 +54,8 @@ class DocumentData(EntityData, kw_only=True, frozen=True):
 
 def other_currencies(data: msgspec.Struct) -> Iterator[Fault]:
     """A fault for each amount that is not in the currency of the first."""
+    if len(_currencies(data, set())) < 2:
+        return
     first: str | None = None
     for pointer, money in amounts(data):
         first = first or money.currency
@@ -64,11 +68,43 @@ def amounts(value: object, pointer: str = "") -> Iterator[tuple[str, Money]]:
     if isinstance(value, Money):
         yield pointer, value
     elif isinstance(value, msgspec.Struct):
-        for name in value.__struct_fields__:
+        for name in _with_money(type(value)):
             yield from amounts(getattr(value, name), f"{pointer}/{name}")
     elif isinstance(value, dict):
         for key, item in value.items():
             yield from amounts(item, f"{pointer}/{escaped(key)}")
+
+
+def _currencies(value: object, found: set[str]) -> set[str]:
+    """The currencies of all amounts, without saying where: hardly ever is there a second one."""
+    if isinstance(value, dict):
+        for item in value.values():
+            _currencies(item, found)
+    elif value is not UNSET and value is not None:
+        kind: Any = type(value)
+        if _is_money(kind):
+            found.add(cast("Money", value).currency)
+        else:
+            for name in _with_money(kind):
+                _currencies(getattr(value, name), found)
+    return found
+
+
+@cache
+def _is_money(kind: type) -> bool:
+    return issubclass(kind, Money)
+
+
+@cache
+def _with_money(struct: type[msgspec.Struct]) -> tuple[str, ...]:
+    """The fields that may hold an amount, or something that does."""
+    return tuple(name for name, shape in shape_of(struct).fields.items() if _holds_money(shape))
+
+
+def _holds_money(shape: Shape) -> bool:
+    if isinstance(shape.type, type) and issubclass(shape.type, Money):
+        return True
+    return any(map(_holds_money, (*shape.fields.values(), *([shape.entry] if shape.entry else []))))
 
 
 def ends_before(start: object, end: object) -> bool:

@@ -54,7 +54,7 @@ async def topics(settings: Settings) -> list[str]:
         settings.kafka_bootstrap_servers,
         prefix=settings.topic_prefix,
         partitions=settings.partitions,
-        generation=settings.generation,
+        generation=1,
     )
 
 

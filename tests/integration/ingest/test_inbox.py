@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from services.ingest.domain.candidates import Candidate, Status
+from services.ingest.domain.partitions import Generation
 from services.ingest.inbox import Inbox, Submission
 from services.ingest.relay import InboxStream
 from services.ingest.settings import Settings
@@ -44,7 +45,7 @@ def relay(settings: Settings, database: Database) -> StreamRelay:
         progress_topic=topic_name("sales-progress", prefix=settings.topic_prefix),
         generation=1,
         partitions=PARTITIONS,
-        inbox=InboxStream(database),
+        inbox=InboxStream(database, Generation(1, 0, PARTITIONS), SystemClock()),
         metrics=Metrics(),
         clock=SystemClock(),
         failpoints=Failpoints(),

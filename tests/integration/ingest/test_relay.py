@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 
 from services.ingest.domain.candidates import Candidate
+from services.ingest.domain.partitions import Generation
 from services.ingest.inbox import Inbox, Submission
 from services.ingest.relay import InboxStream
 from services.ingest.settings import Settings
@@ -26,6 +27,7 @@ from shared.telemetry.metrics import Metrics
 from tests.conftest import execute, with_database
 from tests.integration.core.stream import Stream, create, open_stream, read_all
 from tests.integration.core.waiting import until
+from tests.integration.ingest.test_framing import unframed
 from tests.integration.ingest.test_inbox import deal, inbox
 
 PARTITIONS = 4
@@ -55,8 +57,10 @@ class World:
         return [(row["epoch"], row["number"]) for row in rows]
 
     async def records(self, partition: int) -> list[StreamRecord]:
-        found = await InboxStream(self.database).read({partition: 0}, 1_000)
-        return list(found.get(partition, []))
+        found = await InboxStream(self.database, Generation(1, 0, PARTITIONS), SystemClock()).read(
+            {partition: 0}, 1_000
+        )
+        return unframed(found[partition].records) if partition in found else []
 
     async def restore(self, keep: dict[int, int]) -> None:
         """What an operator does after restoring a backup in which each partition ends with these numbers."""
@@ -73,7 +77,8 @@ class World:
     def relay(self) -> StreamRelay:
         return StreamRelay(
             self.stream.bootstrap_servers, self.stream.topic, self.progress_topic, 1, PARTITIONS,
-            InboxStream(self.database), Metrics(), SystemClock(), Failpoints(), batch=BATCH,
+            InboxStream(self.database, Generation(1, 0, PARTITIONS), SystemClock()), Metrics(), SystemClock(),
+            Failpoints(), batch=BATCH,
         )  # fmt: skip
 
     @asynccontextmanager

@@ -99,7 +99,14 @@ async def test_a_delivery_becomes_an_event_that_leads_back_to_its_bytes(client: 
     assert (await deliver(client, body)).json()["status"] == "duplicate"
 
 
+async def delivered(client: httpx.AsyncClient) -> int:
+    """How many deliveries of the source are counted."""
+    source = (await client.get("/v1/sources/twenty")).json()
+    return sum(day["delivered"] for day in source["coverage"])
+
+
 async def test_genuine_deliveries_are_never_refused_for_what_they_say(client: httpx.AsyncClient) -> None:
+    before = await delivered(client)
     for body in (
         notice(2, event="note.created"),
         notice(2, amount={"amountMicros": "1", "currencyCode": "Bitcoin"}),
@@ -114,6 +121,7 @@ async def test_genuine_deliveries_are_never_refused_for_what_they_say(client: ht
         assert again.json()["quarantine_id"] == held
         retried = await client.post(f"/v1/quarantine/{held}/retry")
         assert retried.json()["status"] == "quarantined", retried.text
+    assert await delivered(client) == before + 10
 
 
 async def test_bytes_in_the_quarantine_are_taken_in_when_they_can_be_read(

@@ -11,9 +11,8 @@ import httpx
 import pytest
 from starlette.responses import JSONResponse
 
-from services.ingest import waiting_reads
 from services.ingest.settings import Settings
-from services.ingest.sources.adapter import Record, ToRead
+from services.ingest.sources.adapter import Record
 from services.ingest.sources.api import Changed, Reach, StageFound
 from services.ingest.sources.calling import ApiAnswerError
 from services.ingest.sources.fxiaoke.simulator import sealed
@@ -174,9 +173,14 @@ class _Poisoned:
 
 
 async def test_an_object_that_cannot_be_read_holds_up_no_other(enterprise: _Enterprise, database: Database) -> None:
-    wanted = [(enterprise.name, ToRead(_DEAL, one)) for one in ("a", "poison", "b")]
     async with database.write() as writer:
-        await waiting_reads.ask(writer, wanted, _now())
+        await writer.execute(
+            """INSERT INTO to_read (source, kind, object_id, asked_at, due_at, asked, attempts, detail)
+               SELECT $1, $2, id, now(), now(), 1, 0, '' FROM unnest($3::text[]) AS id""",
+            enterprise.name,
+            _DEAL,
+            ["a", "poison", "b"],
+        )
     async with upkeep(enterprise.configure(), database, reached=lambda *_: Reach(api=_Poisoned())):
         found = await enterprise.shows(lambda one: one["backlog"]["waiting"] == 1)
     assert found["backlog"]["detail"] == "The source answered 400."

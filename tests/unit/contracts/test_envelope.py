@@ -36,6 +36,7 @@ EVENT = Event(
     data=b'{"id": "D-1", "probability": 0.70}',
     cause="e0",
     traceparent=TRACE,
+    members={"id": "D-1", "probability": 0.7},
 )
 HEADERS = {
     "content-type": "application/json; charset=UTF-8",

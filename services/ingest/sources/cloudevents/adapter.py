@@ -5,7 +5,8 @@ becomes the first part of their ids: one sender never speaks, or is taken, for a
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from services.ingest.sources.adapter import (
     Account,

@@ -19,12 +19,11 @@ from services.ingest.sources.adapter import (
     Reply,
 )
 from shared.contracts.entities import entity_of
-from shared.contracts.envelope import STRUCTURED, Event, parse_events
+from shared.contracts.envelope import Event, event_of
 from shared.http.standard_webhooks import NotGenuineError, message_id, secret_bytes, verify
 from shared.kernel.errors import InvalidInputError, MalformedError
 
 _LONGEST_SHOWN = 100
-_NULL = msgspec.Raw(b"null")
 
 
 def _secret_fault(secret: str) -> str | None:
@@ -76,7 +75,8 @@ class StandardWebhooks:
 
     def adapt(self, delivery: Delivery, account: Account) -> Reading:
         """The one event of a delivery, read by the same rules as an event that is posted directly."""
-        said, kind = _members(delivery.body)
+        said = _said(delivery.body)
+        kind = str(said.type)
         identity = message_id(delivery.headers)
         try:
             entity_of(kind)
@@ -87,10 +87,9 @@ class StandardWebhooks:
             "type": kind,
             "source": account.source,
             "id": identity,
-            "time": said.get("timestamp", _NULL),
-            "data": said.get("data", _NULL),
+            "time": said.timestamp,
         }
-        return Reading(identity, parse_events({"content-type": STRUCTURED}, msgspec.json.encode(event)))
+        return Reading(identity, [event_of(event, bytes(said.data))])
 
     def read(self, record: Record, account: Account) -> Sequence[Event]:
         """Nothing: there is no API."""
@@ -103,14 +102,22 @@ class StandardWebhooks:
         return None
 
 
-def _members(body: bytes) -> tuple[dict[str, msgspec.Raw], str]:
-    """The members as they were written, and the type."""
+class _Said(msgspec.Struct, frozen=True):
+    """The members of a delivery, the data as they were written."""
+
+    type: object = None
+    timestamp: object = None
+    data: msgspec.Raw = msgspec.Raw(b"null")
+
+
+_decode = msgspec.json.Decoder(_Said).decode
+
+
+def _said(body: bytes) -> _Said:
     try:
-        said = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-        kind = msgspec.json.decode(said.get("type", _NULL))
+        return _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise MalformedError('The body is not a JSON object {"type", "timestamp", "data"}.') from error
-    return said, str(kind)
 
 
 ADAPTER = StandardWebhooks()
