@@ -1,10 +1,12 @@
-"""`python -m services.forecast api|worker|migrate`."""
+"""`python -m services.forecast api|worker|migrate|rebuild`."""
 
 import sys
 
 from services.forecast.settings import Settings
-from services.forecast.wiring import run_api, run_migrate, run_worker
+from services.forecast.wiring import rebuildable, run_api, run_migrate, run_worker
 from shared.runtime.entry import run
+from shared.runtime.rebuilding import rebuild_command
 
 if __name__ == "__main__":
-    sys.exit(run({"api": run_api, "worker": run_worker, "migrate": run_migrate}, Settings))
+    rebuild = rebuild_command(rebuildable)
+    sys.exit(run({"api": run_api, "worker": run_worker, "migrate": run_migrate, "rebuild": rebuild}, Settings))

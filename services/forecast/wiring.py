@@ -1,5 +1,6 @@
 """The composition root of forecast: the only place that builds its parts and puts them together."""
 
+from functools import partial
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -10,36 +11,37 @@ from services.forecast.api.routes import Rooms
 from services.forecast.consumers import CONSUMERS
 from services.forecast.forecaster import Forecaster
 from services.forecast.migrations import HEAD
+from services.forecast.queries.builds import differences, digest
 from services.forecast.settings import Settings
 from shared.http.app import create_app
 from shared.http.snapshot import Snapshots
 from shared.kernel.clock import Clock, SystemClock
-from shared.runtime.api import serve_api
 from shared.runtime.folding import (
-    API_CONNECTIONS,
     VERSION,
     migrate_service,
     readiness,
+    run_folding_api,
     run_folding_worker,
     service_database,
     surroundings,
     worker_connections,
 )
+from shared.runtime.rebuilding import Rebuildable
 from shared.runtime.shutdown import Shutdown
 from shared.storage.database import Database
 from shared.telemetry.metrics import Metrics
 
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
 
 async def run_migrate(settings: Settings, _shutdown: Shutdown) -> None:
     """Bring the schema to its newest revision."""
-    await migrate_service(settings, Path(__file__).parent / "migrations")
+    await migrate_service(settings, _MIGRATIONS)
 
 
 async def run_api(settings: Settings, shutdown: Shutdown) -> None:
     """Serve HTTP."""
-    async with service_database(settings, "api", size=API_CONNECTIONS) as database:
-        app = build_api(settings, database, Metrics(), SystemClock())
-        await serve_api(app, host=settings.http_host, port=settings.http_port, shutdown=shutdown)
+    await run_folding_api(settings, shutdown, partial(build_api, settings))
 
 
 async def run_worker(settings: Settings, shutdown: Shutdown) -> None:
@@ -63,8 +65,14 @@ async def run_worker(settings: Settings, shutdown: Shutdown) -> None:
             head=HEAD,
             metrics=Metrics(),
             clock=clock,
-            jobs={"forecaster": forecaster.run},
+            jobs=lambda: {"forecaster": forecaster.run},
         )
+
+
+def rebuildable(settings: Settings) -> Rebuildable:
+    """What a new build is made of."""
+    handler = CONSUMERS["sales-events"](settings.company())
+    return Rebuildable(settings, handler, _MIGRATIONS, digest, differences)
 
 
 def build_api(settings: Settings, database: Database, metrics: Metrics, clock: Clock) -> FastAPI:
@@ -78,7 +86,7 @@ def build_api(settings: Settings, database: Database, metrics: Metrics, clock: C
         routers=[ROUTER],
     )
     app.state.rooms = Rooms(
-        Snapshots(database, clock, settings.generation, settings.forecast_wait_seconds),
+        Snapshots(database, clock, settings.forecast_wait_seconds),
         Outlooks(settings.probabilities(), settings.base_currency),
         company.calendar,
         settings.base_currency,

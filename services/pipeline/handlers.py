@@ -6,17 +6,18 @@ from functools import partial
 from types import MappingProxyType
 
 from services.pipeline.domain.history import History, history
-from services.pipeline.domain.stages import Transition, transitions
-from services.pipeline.store import save_histories
+from services.pipeline.domain.slices import Reader, Slice
+from services.pipeline.domain.visits import Visit, visits
+from services.pipeline.store import Written, save_histories
 from services.pipeline.wire import stage_changed
 from shared.kernel.journal import Journal, known
 from shared.kernel.ledger import Ledger
 from shared.messaging.folding import Change, Handler
 from shared.sales.company import Company
-from shared.sales.deal import deal_life
-from shared.sales.references import Key, References, View
-from shared.sales.timeline import Folded
+from shared.sales.references import References, View
+from shared.sales.timeline import Folded, Since
 from shared.storage.database import Writer
+from shared.storage.folds import Entity
 from shared.storage.outbox import Message
 
 KINDS = frozenset({"deal"})
@@ -25,40 +26,31 @@ _NO_LEDGERS: Mapping[str, Ledger] = MappingProxyType({})
 
 def handler(company: Company) -> Handler:
     """What pipeline makes of the stream."""
-    made = _Made(company)
-    return Handler(KINDS, _NO_LEDGERS, made.fold, made.save, partial(say, company))
+    return Handler(KINDS, _NO_LEDGERS, partial(fold, company), partial(save, company), partial(say, company))
 
 
-class _Made:
-    """Histories on their way from `fold` to `save` of one transaction, so that each is made once.
+def fold(
+    company: Company, before: Entity, journal: Journal, references: References, _since: Since | None = None
+) -> Folded:  # fmt: skip
+    """A deal posts nothing: its model is its history, which is saved as rows."""
+    made = history(journal, references, company, _remembered(before))
+    return Folded({}, made.asked, model=made)
 
-    What a failed transaction leaves behind is never used: a history counts only for the very journal and references
-    from which it was made, and is made again for any other.
-    """
 
-    def __init__(self, company: Company) -> None:
-        self._company = company
-        self._waiting: dict[Key, tuple[Journal, References, History]] = {}
-
-    def fold(self, key: Key, journal: Journal, references: References) -> Folded:
-        """A deal posts nothing: its rows are replaced as a whole."""
-        made = history(journal, references, self._company)
-        self._waiting[key] = journal, references, made
-        return Folded({}, made.asked)
-
-    async def save(
-        self, writer: Writer, partition: int, number: int, changes: Sequence[Change], references: References
-    ) -> None:
-        """Write the rows of the changed deals."""
-        histories = {change.after.key.id: self._take(change, references) for change in changes}
-        await save_histories(writer, partition, number, histories)
-
-    def _take(self, change: Change, references: References) -> History:
-        journal = change.after.journal
-        waiting = self._waiting.pop(change.after.key, None)
-        if waiting is not None and waiting[0] is journal and waiting[1] is references:
-            return waiting[2]
-        return history(journal, references, self._company)
+async def save(
+    company: Company, writer: Writer, partition: int, number: int, changes: Sequence[Change], references: References
+) -> None:
+    """Write the rows of the changed deals."""
+    written = [
+        Written(
+            change.after.key.id,
+            _remembered(change.before),
+            _remembered(change.after) or history(change.after.journal, references, company),
+            is_new=not change.before.journal,
+        )
+        for change in changes
+    ]
+    await save_histories(writer, partition, number, written)
 
 
 def say(company: Company, changes: Sequence[Change], references: References) -> Sequence[Message]:
@@ -67,20 +59,31 @@ def say(company: Company, changes: Sequence[Change], references: References) -> 
     for change in changes:
         if change.reconstructed:
             continue
-        told = {_identity(one) for one in _present(change.before.journal, references, company)}
+        told = {_identity(one) for one in visits(_present(change.before, references, company))}
         said += [
             stage_changed(change.after.key.id, one)
-            for one in _present(change.after.journal, references, company)
+            for one in visits(_present(change.after, references, company))
             if _identity(one) not in told
         ]
     return said
 
 
-def _present(journal: Journal, references: References, company: Company) -> list[Transition]:
-    view = View(references, date.max)
-    assertions = known(journal, date.max)
-    return transitions(assertions, deal_life(assertions, view, company), view)
+def _present(entity: Entity, references: References, company: Company) -> list[Slice]:
+    """The life of a deal as known now."""
+    remembered = _remembered(entity)
+    if remembered is not None:
+        return remembered.slices
+    if not entity.journal:
+        return []
+    assertions = known(entity.journal, date.max)
+    return Reader(references, company).read(assertions, View(references, date.max)).slices
 
 
-def _identity(one: Transition) -> tuple[str, ...]:
-    return one.entry.source, one.entry.event_id, one.pipeline, one.stage, one.outcome
+def _remembered(entity: Entity) -> History | None:
+    """The history that is in the database, if it was made in this process."""
+    return entity.model if isinstance(entity.model, History) else None
+
+
+def _identity(visit: Visit) -> tuple[str, ...]:
+    facts = visit.facts
+    return visit.entry.source, visit.entry.event_id, facts.pipeline, facts.stage, facts.outcome

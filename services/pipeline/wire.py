@@ -8,8 +8,8 @@ from typing import Any, TypedDict
 
 import msgspec
 
-from services.pipeline.domain.history import Facts, Slice
-from services.pipeline.domain.stages import Outcome, Transition, days_between
+from services.pipeline.domain.slices import Facts, Slice
+from services.pipeline.domain.stages import Outcome, days_between
 from services.pipeline.domain.visits import TimeInStage, Visit
 from shared.contracts.records import Fact
 from shared.contracts.values import write_instant
@@ -45,24 +45,24 @@ def read_days(text: str) -> int:
     return int(match["weeks"] or 0) * 7 + int(match["days"] or 0)
 
 
-def stage_changed(deal: str, one: Transition) -> Message:
+def stage_changed(deal: str, visit: Visit) -> Message:
     """The fact that a deal came into another stage. The same transition has the same id whenever it is told."""
-    entry = one.entry
+    facts, entry = visit.facts, visit.entry
     body = {
         "deal_id": deal,
-        "pipeline": one.pipeline,
-        "from": one.came_from,
-        "to": _place(one.outcome, one.stage),
-        "outcome": one.outcome.value,
-        "amount": money(one.amount.amount, one.amount.currency) if one.amount else None,
-        "estimated": one.estimated,
+        "pipeline": facts.pipeline,
+        "from": visit.came_from,
+        "to": _place(facts.outcome, facts.stage),
+        "outcome": facts.outcome,
+        "amount": money(facts.amount, facts.currency),
+        "estimated": facts.estimated,
         "event": {"source": entry.source, "id": entry.event_id},
         "known_on": entry.known_on.isoformat(),
     }
     fact = Fact(
         type=STAGE_CHANGED,
         source=SOURCE,
-        id=derived_id(deal, entry.source, entry.event_id, one.pipeline, one.stage, one.outcome),
+        id=derived_id(deal, entry.source, entry.event_id, facts.pipeline, facts.stage, facts.outcome),
         subject=deal,
         time=entry.at,
         data=msgspec.json.encode(body),

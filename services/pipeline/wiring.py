@@ -1,5 +1,6 @@
 """The composition root of pipeline: the only place that builds its parts and puts them together."""
 
+from functools import partial
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -7,36 +8,37 @@ from fastapi import FastAPI
 from services.pipeline.api import ROUTER
 from services.pipeline.consumers import CONSUMERS
 from services.pipeline.migrations import HEAD
+from services.pipeline.queries.builds import differences, digest
 from services.pipeline.queries.snapshot import Questions
 from services.pipeline.settings import Settings
 from shared.http.app import create_app
 from shared.kernel.clock import Clock, SystemClock
-from shared.runtime.api import serve_api
 from shared.runtime.folding import (
-    API_CONNECTIONS,
     VERSION,
     migrate_service,
     readiness,
+    run_folding_api,
     run_folding_worker,
     service_database,
     surroundings,
     worker_connections,
 )
+from shared.runtime.rebuilding import Rebuildable
 from shared.runtime.shutdown import Shutdown
 from shared.storage.database import Database
 from shared.telemetry.metrics import Metrics
 
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
 
 async def run_migrate(settings: Settings, _shutdown: Shutdown) -> None:
     """Bring the schema to its newest revision."""
-    await migrate_service(settings, Path(__file__).parent / "migrations")
+    await migrate_service(settings, _MIGRATIONS)
 
 
 async def run_api(settings: Settings, shutdown: Shutdown) -> None:
     """Serve HTTP."""
-    async with service_database(settings, "api", size=API_CONNECTIONS) as database:
-        app = build_api(settings, database, Metrics(), SystemClock())
-        await serve_api(app, host=settings.http_host, port=settings.http_port, shutdown=shutdown)
+    await run_folding_api(settings, shutdown, partial(build_api, settings))
 
 
 async def run_worker(settings: Settings, shutdown: Shutdown) -> None:
@@ -50,8 +52,14 @@ async def run_worker(settings: Settings, shutdown: Shutdown) -> None:
             head=HEAD,
             metrics=Metrics(),
             clock=SystemClock(),
-            jobs={},
+            jobs=dict,
         )
+
+
+def rebuildable(settings: Settings) -> Rebuildable:
+    """What a new build is made of."""
+    handler = CONSUMERS["sales-events"](settings.company())
+    return Rebuildable(settings, handler, _MIGRATIONS, digest, differences)
 
 
 def build_api(settings: Settings, database: Database, metrics: Metrics, clock: Clock) -> FastAPI:
@@ -63,7 +71,5 @@ def build_api(settings: Settings, database: Database, metrics: Metrics, clock: C
         description="Deals and their way through the sales pipeline: at any instant, as known on any day.",
         routers=[ROUTER],
     )
-    app.state.questions = Questions(
-        database, clock, settings.generation, settings.pipeline_wait_seconds, settings.company()
-    )
+    app.state.questions = Questions(database, clock, settings.pipeline_wait_seconds, settings.company())
     return app

@@ -19,9 +19,6 @@ def new_id() -> str:
 
 def derived_id(*parts: str) -> str:
     """The same parts give the same id, other parts another: 32 hexadecimal digits of BLAKE2b."""
-    digest = hashlib.blake2b(digest_size=16)
-    for part in parts:
-        encoded = part.encode()
-        digest.update(len(encoded).to_bytes(4, "big"))
-        digest.update(encoded)
-    return digest.hexdigest()
+    encoded = [part.encode() for part in parts]
+    framed = b"".join([piece for part in encoded for piece in (len(part).to_bytes(4, "big"), part)])
+    return hashlib.blake2b(framed, digest_size=16).hexdigest()

@@ -13,6 +13,8 @@ Value = object
 """A JSON value: text, whole number, truth value, None, or a mapping or list of them. Decimals travel as text."""
 
 _NOTHING: Mapping[str, Value] = MappingProxyType({})
+_MAPPINGS = (dict, Mapping)
+"""Asking for the plain type first is much faster."""
 
 
 class Stamp(NamedTuple):
@@ -24,9 +26,12 @@ class Stamp(NamedTuple):
     event_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Assertion:
-    """What one revision of one event says about one entity."""
+    """What one revision of one event says about one entity.
+
+    Never changed; not frozen, for that makes it slow to make.
+    """
 
     stamp: Stamp
     known_on: date
@@ -49,12 +54,28 @@ Journal = tuple[Assertion, ...]
 
 def merge(journal: Journal, said: Iterable[Assertion]) -> Journal:
     """The union, in stamp order. An assertion that is there already changes nothing."""
-    union = {(*one.identity, one.revision): one for one in journal}
+    return joined(journal, unheard(journal, said))
+
+
+def unheard(journal: Journal, said: Iterable[Assertion]) -> list[Assertion]:
+    """Those that the journal does not hold yet, each once, in the order in which they came."""
+    heard = {(one.stamp.source, one.stamp.event_id, one.revision) for one in journal}
+    new: list[Assertion] = []
     for one in said:
-        union.setdefault((*one.identity, one.revision), one)
-    if len(union) == len(journal):
+        identity = one.stamp.source, one.stamp.event_id, one.revision
+        if identity not in heard:
+            heard.add(identity)
+            new.append(one)
+    return new
+
+
+def joined(journal: Journal, new: Sequence[Assertion]) -> Journal:
+    """The journal and what it does not hold yet, in stamp order."""
+    if not new:
         return journal
-    return tuple(sorted(union.values(), key=lambda one: (one.stamp, one.revision)))
+    if len(new) == 1 and (not journal or journal[-1].stamp < new[0].stamp):
+        return (*journal, *new)
+    return tuple(sorted((*journal, *new), key=lambda one: (one.stamp, one.revision)))
 
 
 def known(journal: Iterable[Assertion], on: date) -> list[Assertion]:
@@ -69,9 +90,9 @@ def known(journal: Iterable[Assertion], on: date) -> list[Assertion]:
     return sorted(highest.values(), key=lambda one: one.stamp)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class State:
-    """What is true of an entity from `since` on, until its next state."""
+    """What is true of an entity from `since` on, until its next state. Never changed; not frozen, as an assertion."""
 
     since: datetime
     fields: Mapping[str, Value]
@@ -90,33 +111,35 @@ class State:
         return value if isinstance(value, dict) else {}
 
 
-def states(assertions: Sequence[Assertion], collections: frozenset[str] = frozenset()) -> list[State]:
+def states(
+    assertions: Sequence[Assertion], collections: frozenset[str] = frozenset(), before: State | None = None
+) -> list[State]:
     """The states that an entity went through, oldest first, one for each assertion; `assertions` are in stamp order.
 
-    An entity that ended is back only when that is said.
+    An entity that ended is back only when that is said. `before` is its last state before these assertions, if any.
     """
     lived: list[State] = []
-    fields: dict[str, Value] = {}
-    stamps: dict[str, Stamp] = {}
-    ended = False
+    fields: Mapping[str, Value] = before.fields if before else {}
+    stamps: Mapping[str, Stamp] = before.stamps if before else {}
+    ended = before is not None and before.ended
     for one in assertions:
-        fields, stamps = dict(fields), dict(stamps)
+        now, said_by = dict(fields), dict(stamps)
         for name, value in one.said.items():
-            fields[name] = _entries(fields.get(name), value) if name in collections else value
-            stamps[name] = one.stamp
-        ended = ended if one.ended is None else one.ended
+            now[name] = _entries(now.get(name), value) if name in collections else value
+            said_by[name] = one.stamp
+        fields, stamps, ended = now, said_by, ended if one.ended is None else one.ended
         lived.append(State(one.stamp.occurred_at, fields, stamps, ended))
     return lived
 
 
 def _entries(before: Value, said: Value) -> dict[str, Mapping[str, Value]]:
     """Entries are read like fields, each under its own id; None removes one, and None for all removes all."""
-    if not isinstance(said, Mapping):
+    if not isinstance(said, _MAPPINGS):
         return {}
     entries: dict[str, Mapping[str, Value]] = dict(before) if isinstance(before, dict) else {}
     for key, entry in said.items():
         if entry is None:
             entries.pop(key, None)
-        elif isinstance(entry, Mapping):
+        elif isinstance(entry, _MAPPINGS):
             entries[key] = {**entries.get(key, _NOTHING), **entry}
     return entries

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from functools import cached_property
-from typing import NamedTuple, cast, get_args, get_type_hints
+from typing import NamedTuple, TypeVar, cast, get_args, get_type_hints
 
 from shared.kernel.money import EXACT
 
@@ -29,6 +29,14 @@ class Cell(NamedTuple):
 
 Cells = dict[Cell, Measures]
 
+Account = tuple[str, date, str, Dimensions]
+"""A cell without the day of learning: ledger, day, fact, dimensions."""
+
+Balance = dict[Account, Measures]
+"""What stands as of now: all days of learning summed."""
+
+PlaceT = TypeVar("PlaceT")
+
 
 @dataclass(frozen=True)
 class Ledger:
@@ -48,6 +56,11 @@ class Ledger:
         """Column name → int for counts, Decimal for everything else."""
         return dict(get_type_hints(self.measures))
 
+    @cached_property
+    def measure_kinds(self) -> tuple[type, ...]:
+        """The same without the names."""
+        return tuple(self.measure_types.values())
+
 
 def _plain(hint: object) -> type:
     """`str | None` → `str`."""
@@ -55,7 +68,15 @@ def _plain(hint: object) -> type:
     return cast("type", kinds[0])
 
 
-def post(cells: Cells, cell: Cell, measures: Measures) -> None:
+def balance_of(cells: Mapping[Cell, Measures]) -> Balance:
+    """Cells summed over the days of learning."""
+    balance: Balance = {}
+    for (ledger, _, day, fact, dimensions), measures in cells.items():
+        post(balance, (ledger, day, fact, dimensions), measures)
+    return balance
+
+
+def post(cells: dict[PlaceT, Measures], cell: PlaceT, measures: Measures) -> None:
     """Add `measures` to a cell; a cell that comes to nothing is no cell."""
     before = cells.get(cell)
     after = measures if before is None else added(before, measures)
@@ -65,27 +86,36 @@ def post(cells: Cells, cell: Cell, measures: Measures) -> None:
         cells.pop(cell, None)
 
 
-def difference(owed: Mapping[Cell, Measures], posted: Mapping[Cell, Measures]) -> Cells:
+def difference(owed: Mapping[PlaceT, Measures], posted: Mapping[PlaceT, Measures]) -> dict[PlaceT, Measures]:
     """What has to be appended so that `posted` becomes `owed`."""
-    change: Cells = {}
+    change: dict[PlaceT, Measures] = {}
+    kept = 0
     for cell, measures in owed.items():
         before = posted.get(cell)
-        if before != measures:
-            change[cell] = measures if before is None else added(measures, negated(before))
-    for cell, measures in posted.items():
-        if cell not in owed:
-            change[cell] = negated(measures)
+        if before is None:
+            change[cell] = measures
+        else:
+            kept += 1
+            if before != measures:
+                change[cell] = added(measures, negated(before))
+    if kept < len(posted):
+        for cell, measures in posted.items():
+            if cell not in owed:
+                change[cell] = negated(measures)
     return change
 
 
 def added(left: Measures, right: Measures) -> Measures:
     """Exact sums, column by column."""
-    return tuple(
-        EXACT.add(a, b) if isinstance(a, Decimal) or isinstance(b, Decimal) else a + b
-        for a, b in zip(left, right, strict=True)
-    )
+    if len(left) != len(right):
+        raise ValueError("measures of two ledgers cannot be added")
+    return tuple([_sum(a, b) if b else a for a, b in zip(left, right)])  # noqa: B905 - just compared, and this is hot
+
+
+def _sum(a: Number, b: Number) -> Number:
+    return a + b if type(a) is int and type(b) is int else EXACT.add(a, b)
 
 
 def negated(measures: Measures) -> Measures:
     """The reversal; `copy_negate` because unary minus rounds to the thread's precision."""
-    return tuple(one.copy_negate() if isinstance(one, Decimal) else -one for one in measures)
+    return tuple([-one if type(one) is int else one.copy_negate() for one in measures])  # type: ignore[union-attr]

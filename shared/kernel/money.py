@@ -46,7 +46,9 @@ def inverse(rate: Decimal) -> Decimal:
 
 def plain(number: Decimal) -> str:
     """Digits without exponent and without trailing zeros: equal numbers give equal text."""
-    text = format(number, "f")
+    text = str(number)
+    if "E" in text:
+        text = format(number, "f")
     if "." in text:
         text = text.rstrip("0").rstrip(".")
     return "0" if text in ("-0", "") else text

@@ -4,8 +4,8 @@ import base64
 import binascii
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Self
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 from shared.kernel.errors import MalformedError
 
@@ -19,6 +19,8 @@ class Token:
 
     generation: int
     positions: tuple[tuple[int, int], ...]
+    also: "Token | None" = None
+    """The same events in the generation that is about to take its place."""
 
     @classmethod
     def of(cls, generation: int, numbers: Iterable[tuple[int, int]]) -> Self:
@@ -28,10 +30,27 @@ class Token:
             highest[partition] = max(number, highest.get(partition, 0))
         return cls(generation, tuple(sorted(highest.items())))
 
+    @classmethod
+    def at(cls, places: Iterable[tuple[int, int, int]]) -> "Token | None":
+        """From (generation, partition, number) in any order; None if there are none."""
+        numbers: dict[int, list[tuple[int, int]]] = {}
+        for generation, partition, number in places:
+            numbers.setdefault(generation, []).append((partition, number))
+        token: Token | None = None
+        for generation in sorted(numbers, reverse=True):
+            token = replace(cls.of(generation, numbers[generation]), also=token)
+        return token
+
+    def within(self, generation: int) -> "Token | None":
+        """What it says of one generation; None if it says nothing."""
+        if self.generation == generation or self.also is None:
+            return self if self.generation == generation else None
+        return self.also.within(generation)
+
     def encode(self) -> str:
         """Base64url text without padding."""
-        body = {"generation": self.generation, "positions": {str(p): n for p, n in self.positions}}
-        return base64.urlsafe_b64encode(json.dumps(body, separators=(",", ":")).encode()).rstrip(b"=").decode()
+        body = json.dumps(_body(self), separators=(",", ":")).encode()
+        return base64.urlsafe_b64encode(body).rstrip(b"=").decode()
 
     @classmethod
     def decode(cls, text: str) -> Self:
@@ -49,10 +68,14 @@ class Token:
         if len(text) > _LONGEST:
             raise ValueError(_NOT_OURS)
         raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        body = json.loads(raw)
+        return cls._made(json.loads(raw))
+
+    @classmethod
+    def _made(cls, body: Mapping[str, Any]) -> Self:
         return cls(
             _whole(body["generation"]),
             tuple(sorted((_whole(int(p)), _whole(n)) for p, n in body["positions"].items())),
+            cls._made(body["also"]) if "also" in body else None,
         )
 
     def missing(self, applied: Mapping[int, int]) -> int:
@@ -61,6 +84,11 @@ class Token:
 
 
 _NOT_OURS = "This is no token that ingest gave out: pass on the `token` of its answer unchanged."
+
+
+def _body(token: Token) -> dict[str, object]:
+    also = {} if token.also is None else {"also": _body(token.also)}
+    return {"generation": token.generation, "positions": {str(p): n for p, n in token.positions}, **also}
 
 
 def _whole(value: object) -> int:

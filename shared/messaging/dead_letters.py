@@ -12,6 +12,7 @@ from aiokafka import ConsumerRecord
 
 from shared.contracts.topics import topic_name
 from shared.kernel.errors import StoppedError, UnavailableError
+from shared.messaging.cluster import Brokers
 from shared.messaging.deadlines import USUAL, Backoff, Deadlines
 from shared.messaging.producer import Outgoing, open_producer
 from shared.telemetry import metric_names
@@ -69,7 +70,7 @@ class Tally:
 class DeadLetters:
     """Where one service's unreadable records go."""
 
-    bootstrap_servers: str
+    bootstrap_servers: Brokers
     service: str
     prefix: str
     generation: int

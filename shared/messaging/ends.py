@@ -1,9 +1,8 @@
-"""Where a partition's tail stands without a hole, and where a new epoch begins in what is sent."""
+"""Where a partition's tail stands without a hole, as its last records say."""
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from shared.contracts.records import EPOCH_STARTED, EpochRecord, StreamRecord
+from shared.contracts.records import EPOCH_STARTED
 from shared.messaging.reading import Headers, epoch_of, number_of
 from shared.messaging.tail import Ends
 
@@ -37,12 +36,3 @@ def tail_of(ends: Ends) -> Tail | None:
 
 def _begins_epoch(headers: Headers) -> bool:
     return ("ce_type", EPOCH_STARTED.encode()) in headers
-
-
-def with_epochs(records: Sequence[StreamRecord | EpochRecord], epoch: int) -> Iterator[StreamRecord | EpochRecord]:
-    """The records after a tail of this epoch, each new epoch announced before its first event."""
-    for one in records:
-        if isinstance(one, StreamRecord) and 0 < epoch < one.epoch:
-            yield EpochRecord(epoch=one.epoch, last_valid=one.number - 1)
-        epoch = one.epoch
-        yield one

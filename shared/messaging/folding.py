@@ -2,25 +2,29 @@
 
 A service says which entities it folds and how; this is the same in all of them: load, merge, fold, difference, save,
 append. A reference event folds every entity again that asked for it, in as many transactions as that takes.
+
+What was learned no earlier than the last posting is folded since that day; only what comes late, or tells of earlier
+days, needs the whole life of its entity and all its postings.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from itertools import groupby
 
-from shared.contracts.entities import ENTITIES, statement
+from shared.contracts.entities import ENTITIES
 from shared.contracts.records import StreamRecord
 from shared.kernel.clock import Clock
 from shared.kernel.errors import StoppedError
-from shared.kernel.journal import Assertion, Journal, Stamp, merge
-from shared.kernel.ledger import Cells, Ledger, difference
+from shared.kernel.journal import Assertion, Journal, Stamp, joined, unheard
+from shared.kernel.ledger import Cells, Ledger
 from shared.messaging.failpoints import Failpoints
+from shared.messaging.memory import KEPT, Memory
 from shared.sales.references import Key, References
-from shared.sales.timeline import Folded
+from shared.sales.timeline import Folded, Since
 from shared.storage import folds
 from shared.storage.database import Database, Writer
-from shared.storage.folds import Entity
+from shared.storage.folds import Addition, Entity
 from shared.storage.outbox import Message, append_messages
 from shared.storage.position import Applied, Position, Refold, advance, take_position
 from shared.telemetry import metric_names
@@ -36,14 +40,17 @@ class Change:
 
     before: Entity
     after: Entity
+    said: Sequence[Assertion]
+    """What the journal did not hold before."""
     change: Cells
     """What is appended to the ledgers."""
     reconstructed: bool
     """All that was new about it is imported history: nothing that happened now, nothing to announce."""
 
 
-Fold = Callable[[Key, Journal, References], Folded]
-"""Pure: an entity's journal and the references → what it ought to have posted."""
+Fold = Callable[[Entity, Journal, References, Since | None], Folded]
+"""Pure: an entity as it was, its journal as it is and the references → what it ought to have posted, all told or, if it
+may begin there, since a day. (`timeline` does both; who posts nothing need not care.)"""
 
 Save = Callable[[Writer, int, int, Sequence[Change], References], Awaitable[None]]
 """Write a service's own rows for the changed entities of (partition, number)."""
@@ -75,6 +82,8 @@ class FoldingOpener:
     clock: Clock
     failpoints: Failpoints
     chunk: int = CHUNK
+    kept: int = KEPT
+    """How much a lane keeps in memory of the entities that it met last."""
 
     async def open(self, partition: int) -> "FoldingLane":
         """Read the position and the partition's references; a refold that was interrupted is finished first."""
@@ -94,6 +103,7 @@ class FoldingLane:
         self._handler = opener.handler
         self._position = position
         self._references = references
+        self._memory = Memory(opener.kept)
 
     @property
     def position(self) -> Position:
@@ -139,23 +149,23 @@ class FoldingLane:
         after = replace(self._position, number=number)
         async with self._opener.database.write() as writer:
             await self._advance(writer, after, applied)
-            known = await folds.load_entities(writer, list(told), self._handler.ledgers) if told else {}
-            changes = [
-                self._fold(known.get(key, Entity(key)), [_assertion(one) for one in said], history=_is_history(said))
-                for key, said in told.items()
-            ]
+            known = await self._recall(writer, told)
+            news = [_heard(known.get(key) or Entity(key), said) for key, said in told.items()]
+            changes = await self._fold(writer, [one for one in news if one.said], self._references)
             await self._save(writer, number, changes, self._references)
             self._opener.failpoints.reach("fold.before_commit")
-        self._moved(after)
+        self._moved(after, changes)
 
     async def _learn(self, run: Sequence[StreamRecord], number: int, applied: Applied) -> None:
         """Apply reference events: save them, then fold again whatever asked for them."""
         said: dict[Key, list[Assertion]] = {}
         for record in run:
             said.setdefault(Key(record.entity, record.subject), []).append(_assertion(record))
-        learned = {key: merge(self._references.journal(key), new) for key, new in said.items()}
+        new = {key: unheard(self._references.journal(key), told) for key, told in said.items()}
+        learned = {key: joined(self._references.journal(key), told) for key, told in new.items() if told}
         references = self._references.learn(learned)
-        refold = Refold(number, sorted(learned), ("", ""))
+        known_from = min((one.known_on for told in new.values() for one in told), default=None)
+        refold = Refold(number, sorted(learned), ("", ""), known_from)
         async with self._opener.database.write() as writer:
             after, changes = await self._turn(writer, refold, references)
             await self._advance(writer, after, applied)
@@ -163,7 +173,7 @@ class FoldingLane:
             await self._save(writer, number, changes, references)
             self._opener.failpoints.reach("fold.before_commit")
         self._references = references
-        self._moved(after)
+        self._moved(after, changes)
         await self.finish_refold()
 
     async def finish_refold(self) -> None:
@@ -174,7 +184,7 @@ class FoldingLane:
                 after, changes = await self._turn(writer, refold, self._references)
                 await self._advance(writer, after, self._applied([], 0, []))
                 await self._save(writer, refold.until, changes, self._references)
-            self._moved(after)
+            self._moved(after, changes)
 
     async def _turn(self, writer: Writer, refold: Refold, references: References) -> tuple[Position, list[Change]]:
         """Fold the next entities that asked for the changed references; where the position stands after that.
@@ -186,46 +196,66 @@ class FoldingLane:
         touched = await folds.load_touched(
             writer, self._position.partition, refold.keys, refold.after, chunk, self._handler.ledgers
         )
-        changes = [self._fold(entity, (), history=True, references=references) for entity in touched]
+        news = [_touched(entity, refold.known_from) for entity in touched]
+        changes = await self._fold(writer, news, references)
         self._opener.metrics.add(metric_names.REFOLD_ENTITIES, len(touched))
         if len(touched) < chunk:
             return replace(self._position, number=refold.until, turn=0, refold=None), changes
-        going_on = Refold(refold.until, refold.keys, touched[-1].key)
+        going_on = Refold(refold.until, refold.keys, touched[-1].key, refold.known_from)
         return replace(self._position, turn=self._position.turn + 1, refold=going_on), changes
 
-    def _fold(
-        self, before: Entity, said: Sequence[Assertion], references: References | None = None, *, history: bool
-    ) -> Change:  # fmt: skip
-        journal = merge(before.journal, said)
-        if references is None and journal is before.journal:
-            return Change(before, before, {}, reconstructed=True)
-        folded = self._handler.fold(before.key, journal, references or self._references)
-        after = Entity(before.key, journal, folded.owed, folded.asked)
-        return Change(before, after, difference(folded.owed, before.posted), history)
+    async def _recall(self, writer: Writer, keys: Iterable[Key]) -> Mapping[Key, Entity]:
+        """These entities, as far as there are any: from memory, else from the database."""
+        known = {key: entity for key in keys if (entity := self._memory.recall(key)) is not None}
+        missing = [key for key in keys if key not in known]
+        if missing:
+            known |= await folds.load_entities(writer, missing, self._handler.ledgers)
+        return known
+
+    async def _fold(self, writer: Writer, news: Sequence["_News"], references: References) -> list[Change]:
+        late = [one.before.key for one in news if one.since is None and one.before.posted is None]
+        whole = await folds.load_entities(writer, late, self._handler.ledgers) if late else {}
+        return [
+            self._change(one if one.since else replace(one, before=whole.get(one.before.key, one.before)), references)
+            for one in news
+        ]
+
+    def _change(self, news: "_News", references: References) -> Change:
+        before, since = news.before, news.since
+        folded = self._handler.fold(before, news.journal, references, since)
+        if since is None:
+            change, standing = before.standing.replaced(folded, before.posted or {})
+        else:
+            change, standing = before.standing.grown(folded)
+        after = Entity(before.key, news.journal, standing, model=folded.model)
+        return Change(before, after, news.said, change, news.history)
 
     async def _save(self, writer: Writer, number: int, changes: Sequence[Change], references: References) -> None:
         reach = self._opener.failpoints.reach
         partition = self._position.partition
         reach("fold.folded")
-        changed = [one for one in changes if one.after is not one.before]
-        if not changed:
+        if not changes:
             return
-        await folds.save_entities(writer, partition, number, [one.after for one in changed])
-        await folds.save_uses(writer, partition, [one.before for one in changed], [one.after for one in changed])
-        await self._handler.save(writer, partition, number, changed, references)
+        await folds.save_entities(writer, partition, number, [_addition(one) for one in changes])
+        asked = [(one.after.key, one.before.standing.asked, one.after.standing.asked) for one in changes]
+        await folds.save_uses(writer, partition, asked)
+        await self._handler.save(writer, partition, number, changes, references)
         reach("fold.saved")
-        posted = [(one.after.key, one.change) for one in changed]
+        posted = [(one.after.key, one.change) for one in changes]
         await folds.append_postings(writer, partition, number, posted, self._handler.ledgers)
-        await append_messages(writer, self._handler.say(changed, references))
+        await append_messages(writer, self._handler.say(changes, references))
         reach("fold.appended")
 
     async def _advance(self, writer: Writer, after: Position, applied: Applied) -> None:
         await advance(writer, self._position, after, applied)
         self._opener.failpoints.reach("fold.advanced")
 
-    def _moved(self, after: Position) -> None:
+    def _moved(self, after: Position, changes: Sequence[Change] = ()) -> None:
+        """Only what is committed is remembered."""
         self._opener.failpoints.reach("fold.committed")
         self._position = after
+        for one in changes:
+            self._memory.keep(one.after)
 
     def _applied(self, run: Sequence[StreamRecord], duplicates: int, dead: Sequence[int]) -> Applied:
         history: list[date] = [record.recorded_on for record in run if record.reconstructed]
@@ -239,12 +269,42 @@ class FoldingLane:
         )
 
 
-def _is_history(said: Sequence[StreamRecord]) -> bool:
-    return all(one.reconstructed for one in said)
+@dataclass(frozen=True, slots=True)
+class _News:
+    """An entity about which, or about whose references, something is new."""
+
+    before: Entity
+    said: Sequence[Assertion]
+    journal: Journal
+    since: Since | None
+    """Where to begin; None: from the beginning."""
+    history: bool
+
+
+def _heard(before: Entity, told: Sequence[StreamRecord]) -> _News:
+    said = unheard(before.journal, [_assertion(one) for one in told])
+    return _News(
+        before,
+        said,
+        joined(before.journal, said),
+        before.standing.since(min((one.known_on for one in said), default=None)),
+        history=all(one.reconstructed for one in told),
+    )
+
+
+def _touched(entity: Entity, known_from: date | None) -> _News:
+    """Nothing can have changed before the entity was known."""
+    learned = known_from and max(known_from, min(one.known_on for one in entity.journal))
+    return _News(entity, (), entity.journal, entity.standing.since(learned), history=True)
+
+
+def _addition(change: Change) -> Addition:
+    before, after = change.before.standing.asked, change.after.standing.asked
+    return Addition(change.after.key, change.said, change.change, None if before is after or before == after else after)
 
 
 def _assertion(record: StreamRecord) -> Assertion:
-    told = statement(record.data)
+    told = record.said
     return Assertion(
         Stamp(record.time, record.sequence, record.source, record.id),
         record.known_on,

@@ -15,6 +15,7 @@ from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from shared.kernel.clock import Clock
 from shared.kernel.errors import StoppedError, UnavailableError
+from shared.messaging.cluster import Brokers, options
 from shared.messaging.dead_letters import DeadLetters, Limits, Tally
 from shared.messaging.deadlines import Backoff, Deadlines, abandon, within
 from shared.messaging.failpoints import Failpoints
@@ -32,11 +33,12 @@ _LOG = structlog.get_logger(__name__)
 class LoopConfig:
     """Where to read, and how much at once."""
 
-    bootstrap_servers: str
+    bootstrap_servers: Brokers
     topic: str
     group: str
     instance: str
     batch: int = 2000
+    """Records of one partition that are applied in one transaction."""
     session_timeout: float = 15.0
     gap_timeout: float = 30.0
     """Seconds that a gap may last before its partition stops."""
@@ -88,9 +90,9 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def _consumer(self) -> AIOKafkaConsumer:
         return AIOKafkaConsumer(
-            bootstrap_servers=self._config.bootstrap_servers,
+            **options(self._config.bootstrap_servers),
             group_id=self._config.group,
-            group_instance_id=self._config.instance,
+            group_instance_id=self._config.instance or None,
             enable_auto_commit=False,
             auto_offset_reset="none",
             max_poll_records=self._config.batch,
@@ -112,6 +114,7 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
     async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
         """Their lanes are opened before their records are fetched."""
         now = self._clock.monotonic()
+        self._metrics.forget(metric_names.PARTITION_STOPPED)
         self._tracks = {
             place: Track(f"{place.topic} partition {place.partition}", Tally(self._limits), now) for place in assigned
         }
@@ -170,7 +173,7 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
         patience = self._deadlines.call + self._config.session_timeout
         try:
             fetched: dict[TopicPartition, list[ConsumerRecord]] = await within(
-                patience, consumer.getmany(timeout_ms=200), "fetching"
+                patience, consumer.getmany(timeout_ms=200, max_records=self._most_records()), "fetching"
             )
         except UnavailableError as error:
             if isinstance(error.__cause__, OffsetOutOfRangeError):
@@ -183,6 +186,10 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
             self._tracks[place].heard, self._tracks[place].deaf_at = self._clock.monotonic(), None
         return fetched
 
+    def _most_records(self) -> int:
+        """A batch of each partition at once: while PostgreSQL works for one of them, another one is folded."""
+        return self._config.batch * max(1, len(self._tracks))
+
     async def _rewind(self, consumer: AIOKafkaConsumer, lost: Sequence[TopicPartition]) -> None:
         _LOG.error("stream_truncated_or_recreated", partitions=[p.partition for p in lost], doing="rewinding")
         for place in lost:
@@ -191,15 +198,25 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
         await self._seek(consumer, None, [place for place in lost if place in consumer.assignment()])
 
     async def _take(self, consumer: AIOKafkaConsumer, place: TopicPartition, fetched: list[ConsumerRecord]) -> None:
-        """Apply what one partition brought. It returns when that is done, stopped, or no longer ours."""
+        """Apply what one partition brought, batch by batch, unless it has to be fetched anew from another place."""
+        for start in range(0, len(fetched), self._config.batch):
+            if not await self._take_batch(consumer, place, fetched[start : start + self._config.batch]):
+                return
+
+    async def _take_batch(
+        self, consumer: AIOKafkaConsumer, place: TopicPartition, fetched: Sequence[ConsumerRecord]
+    ) -> bool:  # fmt: skip
+        """Apply a batch; whether to go on with what was fetched after it. It returns when that is settled, the
+        partition is stopped, or it is no longer ours."""
         began = self._clock.monotonic()
         backoff = Backoff()
         while (track := self._tracks.get(place)) is not None and track.stopped is None:
             try:
                 if track.lane is None:
                     track.lane = await self._opener.open(place.partition)
+                sought = False
                 if await self._apply(place, track, track.lane, fetched):
-                    await self._gap(consumer, place, track, track.lane)
+                    sought = await self._gap(consumer, place, track, track.lane)
                 else:
                     track.hint = fetched[-1].offset + 1
             except FencedError as error:
@@ -217,7 +234,8 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
             else:
                 self._metrics.add(metric_names.LOOP_BATCHES, outcome="committed")
                 self._metrics.observe(metric_names.LOOP_BATCH_SECONDS, self._clock.monotonic() - began)
-                return
+                return not sought
+        return False
 
     async def _apply(
         self, place: TopicPartition, track: Track, lane: Lane, fetched: Sequence[ConsumerRecord]
@@ -246,15 +264,17 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
                 await lane.begin_epoch(todo.epoch.epoch, todo.epoch.last_valid)
         return False
 
-    async def _gap(self, consumer: AIOKafkaConsumer, place: TopicPartition, track: Track, lane: Lane) -> None:
-        """Search for the missing record once from the start; if it is not there, wait for the relay."""
+    async def _gap(self, consumer: AIOKafkaConsumer, place: TopicPartition, track: Track, lane: Lane) -> bool:
+        """Search for the missing record once from the start, which is told; if it is not there, wait for the relay."""
         missing = lane.position.number + 1
         if track.missing != missing:
             _LOG.warning("gap_searched", partition=place.partition, missing=missing)
             await self._seek(consumer, None, [place])
             track.missing = missing
-        elif track.missed_since is None:
+            return True
+        if track.missed_since is None:
             track.missed_since = self._clock.monotonic()
+        return False
 
     def _give_up_gaps(self, consumer: AIOKafkaConsumer) -> None:
         """A gap that the relay does not fill stops its partition, also if nothing else ever comes."""
@@ -270,6 +290,7 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def _stop(self, consumer: AIOKafkaConsumer, place: TopicPartition, track: Track, error: StoppedError) -> None:
         track.stopped = error.detail
+        self._metrics.set(metric_names.PARTITION_STOPPED, 1, partition=str(place.partition))
         if place in consumer.assignment():
             consumer.pause(place)
         _LOG.error("partition_stopped", partition=place.partition, reason=error.detail)

@@ -6,6 +6,7 @@ import structlog
 
 from shared.contracts.topics import topic_name
 from shared.kernel.errors import UnavailableError
+from shared.messaging.cluster import Brokers
 from shared.messaging.deadlines import USUAL, Backoff, Deadlines
 from shared.messaging.failpoints import Failpoints
 from shared.messaging.leader import leadership
@@ -22,7 +23,7 @@ _LOG = structlog.get_logger(__name__)
 class OutboxRelay:
     """Relays the outbox of one service."""
 
-    bootstrap_servers: str
+    bootstrap_servers: Brokers
     service: str
     prefix: str
     generation: int

@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from shared.contracts.records import ProgressRecord, UndecodableError
 from shared.kernel.clock import Clock
 from shared.kernel.errors import UnavailableError
+from shared.messaging.cluster import Brokers
 from shared.messaging.deadlines import USUAL, Backoff, Deadlines, within
 from shared.messaging.tail import open_reader
 from shared.storage.database import Database
@@ -29,7 +30,7 @@ _SILENCE = 20.0
 class ProgressFollower:
     """Reads one generation's progress topic, whose full name is `topic`, without a group."""
 
-    bootstrap_servers: str
+    bootstrap_servers: Brokers
     topic: str
     generation: int
     database: Database

@@ -6,19 +6,21 @@ each partition's tail is read again: the stream can repeat but never skip, and w
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager, suppress
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
 import structlog
 
-from shared.contracts.records import EpochRecord, ProgressRecord, StreamRecord
+from shared.contracts.records import EpochRecord, ProgressRecord
 from shared.kernel.clock import Clock
 from shared.kernel.errors import StoppedError, UnavailableError
+from shared.messaging.cluster import Brokers
 from shared.messaging.deadlines import USUAL, Backoff, Deadlines
-from shared.messaging.ends import Tail, tail_of, with_epochs
+from shared.messaging.ends import Tail, tail_of
 from shared.messaging.failpoints import Failpoints
+from shared.messaging.framing import Batch, frame
 from shared.messaging.producer import Outgoing, Producer, open_producer
 from shared.messaging.tail import purge, read_ends
 from shared.telemetry import metric_names
@@ -39,14 +41,28 @@ class Heads:
     numbers: Mapping[int, int]
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The next records of one partition, from number `first` on without a hole, all of one epoch."""
+
+    epoch: int
+    first: int
+    records: Sequence[bytes]
+    """As `shared.messaging.framing.frame` makes them; never none."""
+
+    @property
+    def last(self) -> int:
+        return self.first + len(self.records) - 1
+
+
 class Inbox(Protocol):
     """Where the numbered stream comes from: committed in number order, without a hole."""
 
     def leadership(self) -> AbstractAsyncContextManager[None]:
         """Wait until this relay is the only active one; leaving gives it up. Raises UnavailableError."""
 
-    async def read(self, after: Mapping[int, int], limit: int) -> Mapping[int, Sequence[StreamRecord]]:
-        """The next records of each partition after a number, in number order."""
+    async def read(self, after: Mapping[int, int], limit: int) -> Mapping[int, Run]:
+        """The next records, at most so many, of each partition after a number; nothing of one without any."""
 
     async def heads(self) -> Heads:
         """The last committed numbers, exact at an instant."""
@@ -59,7 +75,7 @@ class Inbox(Protocol):
 class StreamRelay:
     """Relays one generation of the stream. `topic` and `progress_topic` are full names."""
 
-    bootstrap_servers: str
+    bootstrap_servers: Brokers
     topic: str
     progress_topic: str
     generation: int
@@ -70,6 +86,13 @@ class StreamRelay:
     failpoints: Failpoints
     deadlines: Deadlines = USUAL
     batch: int = 2000
+    _acknowledged: dict[int, int] = field(default_factory=dict, init=False)
+    """The last number of each partition of which this process knows that the broker has it."""
+    _trouble: list[str] = field(default_factory=list, init=False)
+
+    def trouble(self) -> list[str]:
+        """Why nothing is relayed; empty while it is, and while another process does it."""
+        return list(self._trouble)
 
     async def run(self) -> None:
         """Relay until cancelled. A lost broker or database delays, it never ends this.
@@ -85,51 +108,84 @@ class StreamRelay:
                         await self._lead(producer, tails, backoff)
             except UnavailableError as error:
                 _LOG.warning("relay_interrupted", reason=error.detail)
+                self._trouble[:] = [error.detail]
+                await self._measure()
                 await backoff.pause()
 
     async def _lead(self, producer: Producer, tails: dict[int, Tail], backoff: Backoff) -> None:
         pulse = _Pulse(self.clock)
+        ahead: Mapping[int, _Ready] = {}
         while True:
-            pending = await self.inbox.read({p: tail.number for p, tail in tails.items()}, self.batch)
+            pending = ahead or await self._ready(producer, tails)
             self.failpoints.reach("relay.read")
+            ahead, sent = await self._send_all(producer, tails, pending)
+            tails.update(sent)
+            self._acknowledged.update({p: tail.number for p, tail in tails.items()})
             if pending:
-                sent = await asyncio.gather(*(self._send(producer, p, tails[p], recs) for p, recs in pending.items()))
-                tails.update(zip(pending, sent, strict=True))
                 self.failpoints.reach("relay.sent")
-                self.metrics.add(metric_names.RELAY_SENT, sum(map(len, pending.values())), topic="sales-events")
+                count = sum(len(one.run.records) for one in pending.values())
+                self.metrics.add(metric_names.RELAY_SENT, count, topic="sales-events")
+            self._trouble.clear()
             backoff.reset()
             if pulse.due(moved=bool(pending)):
                 await self._tell(producer, tails)
             if not pending:
                 await self.inbox.wait(pulse.seconds_left())
 
-    async def _send(
-        self, producer: Producer, partition: int, tail: Tail, records: Sequence[StreamRecord | EpochRecord]
-    ) -> Tail:
-        outgoing = list(with_epochs(records, tail.epoch))
-        offset = await producer.send(self.topic, partition, [Outgoing(*one.encode()) for one in outgoing])
+    async def _ready(self, producer: Producer, after: Mapping[int, Tail]) -> dict[int, "_Ready"]:
+        """What comes next, in the batches in which it is sent; a new epoch is announced before its first event."""
+        found = {}
+        for partition, run in (await self.inbox.read({p: t.number for p, t in after.items()}, self.batch)).items():
+            records = run.records
+            if 0 < after[partition].epoch < run.epoch:
+                records = [_epoch(run.epoch, run.first - 1), *records]
+            found[partition] = _Ready(run, len(records), producer.batches(records))
+        return found
+
+    async def _send_all(
+        self, producer: Producer, tails: Mapping[int, Tail], pending: Mapping[int, "_Ready"]
+    ) -> tuple[dict[int, "_Ready"], dict[int, Tail]]:
+        """Send to all partitions at once, and make ready what comes after it meanwhile if there is more."""
+        sending = asyncio.gather(*(self._send(producer, p, tails[p], one) for p, one in pending.items()))
+        if not any(len(one.run.records) == self.batch for one in pending.values()):
+            return {}, dict(zip(pending, await sending, strict=True))
+        beyond = {**tails, **{p: Tail(one.run.epoch, one.run.last, 0) for p, one in pending.items()}}
+        ahead, sent = await asyncio.gather(self._ready(producer, beyond), sending)
+        return ahead, dict(zip(pending, sent, strict=True))
+
+    async def _send(self, producer: Producer, partition: int, tail: Tail, ready: "_Ready") -> Tail:
+        offset = await producer.send_batches(self.topic, partition, ready.batches)
         if offset < tail.offset:
             raise UnavailableError(
                 f"{self.topic} partition {partition} went back from offset {tail.offset} to {offset}: "
                 "what was acknowledged is lost and has to be sent again"
             )
-        reached = records[-1].number if isinstance(records[-1], StreamRecord) else records[-1].last_valid
-        return Tail(records[-1].epoch, reached, offset + len(outgoing))
+        return Tail(ready.run.epoch, ready.run.last, offset + ready.count)
 
     async def _tell(self, producer: Producer, tails: dict[int, Tail]) -> None:
         heads = await self.inbox.heads()
         for partition, tail in tails.items():
             if 0 < tail.epoch < heads.epoch and tail.number == heads.last_valid.get(partition):
                 _LOG.warning("epoch_started", partition=partition, epoch=heads.epoch, last_valid=tail.number)
-                record = EpochRecord(epoch=heads.epoch, last_valid=tail.number)
-                tails[partition] = await self._send(producer, partition, tail, [record])
-        behind = sum(max(0, number - tails[p].number) for p, number in heads.numbers.items() if p in tails)
-        self.metrics.set(metric_names.RELAY_LAG, behind, topic="sales-events")
+                alone = [_epoch(heads.epoch, tail.number)]
+                begun = _Ready(Run(heads.epoch, tail.number, alone), len(alone), producer.batches(alone))
+                tails[partition] = await self._send(producer, partition, tail, begun)
+        self._show_lag(heads)
         mark = ProgressRecord(
             generation=self.generation, epoch=heads.epoch, through=heads.through, heads=dict(heads.numbers)
         )
         key, value = mark.encode()
         await producer.send(self.progress_topic, 0, [Outgoing(key, value, [])])
+
+    async def _measure(self) -> None:
+        """While Kafka is away the inbox goes on, and somebody must see how much waits."""
+        with suppress(UnavailableError):  # PostgreSQL is away too: nothing new waits
+            self._show_lag(await self.inbox.heads())
+
+    def _show_lag(self, heads: Heads) -> None:
+        """A process that has not reached Kafka yet counts from where the inbox was when it found that out."""
+        behind = sum(number - self._acknowledged.setdefault(p, number) for p, number in heads.numbers.items())
+        self.metrics.set(metric_names.RELAY_LAG, max(0, behind), topic="sales-events")
 
     async def _tails(self) -> dict[int, Tail]:
         """Up to where each partition stands without a hole. One that does not begin with number 1, or says what the
@@ -159,6 +215,19 @@ class StreamRelay:
                 "if this is another company's topic, set QUINTANT_TOPIC_PREFIX"
             )
         return tail.epoch < heads.epoch and tail.number > heads.last_valid.get(partition, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """What is sent to a partition next; `count` records, one more than the run's if an epoch begins with it."""
+
+    run: Run
+    count: int
+    batches: Sequence[Batch]
+
+
+def _epoch(epoch: int, last_valid: int) -> bytes:
+    return frame(*EpochRecord(epoch=epoch, last_valid=last_valid).encode())
 
 
 class _Pulse:

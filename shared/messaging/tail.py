@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
+from shared.messaging.cluster import Brokers, options
 from shared.messaging.deadlines import Deadlines, abandon, within
 
 
@@ -20,10 +21,10 @@ class Ends:
 
 
 @asynccontextmanager
-async def open_reader(bootstrap_servers: str, deadlines: Deadlines) -> AsyncIterator[AIOKafkaConsumer]:
+async def open_reader(bootstrap_servers: Brokers, deadlines: Deadlines) -> AsyncIterator[AIOKafkaConsumer]:
     """A consumer without a group, for looking at partitions."""
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap_servers,
+        **options(bootstrap_servers),
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         fetch_max_wait_ms=100,
@@ -37,7 +38,7 @@ async def open_reader(bootstrap_servers: str, deadlines: Deadlines) -> AsyncIter
 
 
 async def read_ends(
-    bootstrap_servers: str, topic: str, partitions: Sequence[int], deadlines: Deadlines, *, last: int = 1
+    bootstrap_servers: Brokers, topic: str, partitions: Sequence[int], deadlines: Deadlines, *, last: int = 1
 ) -> dict[int, Ends]:
     """Both ends of each partition, of its tail so many records."""
     async with open_reader(bootstrap_servers, deadlines) as consumer:
@@ -68,9 +69,9 @@ async def _records(
     return found
 
 
-async def purge(bootstrap_servers: str, topic: str, offsets: dict[int, int], deadlines: Deadlines) -> None:
+async def purge(bootstrap_servers: Brokers, topic: str, offsets: dict[int, int], deadlines: Deadlines) -> None:
     """Delete all records of these partitions below these offsets."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, request_timeout_ms=int(deadlines.call * 1000))
+    admin = AIOKafkaAdminClient(**options(bootstrap_servers), request_timeout_ms=int(deadlines.call * 1000))
     try:
         await within(deadlines.start, admin.start(), "connecting to purge")
         below = {TopicPartition(topic, p): RecordsToDelete(before_offset=offset) for p, offset in offsets.items()}

@@ -1,11 +1,14 @@
 """Creates the topics of the registry. Repeating it changes nothing; a topic of another shape is reported."""
 
+import re
+
 import structlog
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from shared.contracts.topics import TOPICS, Topic, topic_name
 from shared.kernel.errors import StoppedError
+from shared.messaging.cluster import Brokers, options
 from shared.messaging.deadlines import Deadlines, abandon, within
 
 _LOG = structlog.get_logger(__name__)
@@ -13,14 +16,16 @@ _COPIES = 3
 """Replicas of each partition, or as many as there are brokers."""
 
 
-async def create_topics(bootstrap_servers: str, *, prefix: str, partitions: int, generation: int) -> list[str]:
+async def create_topics(bootstrap_servers: Brokers, *, prefix: str, partitions: int, generation: int) -> list[str]:
     """Create what is missing; the names of all. Raises StoppedError if one has another number of partitions."""
     deadlines = Deadlines()
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, request_timeout_ms=10_000)
+    admin = AIOKafkaAdminClient(**options(bootstrap_servers), request_timeout_ms=10_000)
     try:
         await within(deadlines.start, admin.start(), "connecting to create topics")
         wanted = {topic_name(one.slug, prefix=prefix, generation=generation): one for one in TOPICS.values()}
         have = set(await within(deadlines.call, admin.list_topics(), "listing topics"))
+        if generation == 1 and _is_past(prefix, have):
+            wanted = {name: topic for name, topic in wanted.items() if not topic.generational}
         missing = {name: topic for name, topic in wanted.items() if name not in have}
         if missing:
             cluster = await within(deadlines.call, admin.describe_cluster(), "asking for the brokers")
@@ -29,6 +34,26 @@ async def create_topics(bootstrap_servers: str, *, prefix: str, partitions: int,
                 await _create(admin, name, topic, partitions, copies)
         await _check(admin, wanted, partitions)
         return list(wanted)
+    finally:
+        await abandon(admin.close(), deadlines.stop)
+
+
+def _is_past(prefix: str, have: set[str]) -> bool:
+    """Whether the stream was cut anew: then its first generation may be gone, and must not come back."""
+    return any(re.fullmatch(re.escape(topic_name("sales-events", prefix=prefix)) + r"-\d+", name) for name in have)
+
+
+async def delete_topics(brokers: Brokers, *, prefix: str, generation: int) -> None:
+    """Delete the topics that were made for one generation alone."""
+    deadlines = Deadlines()
+    gone = {topic_name(one.slug, prefix=prefix, generation=generation) for one in TOPICS.values() if one.generational}
+    admin = AIOKafkaAdminClient(**options(brokers), request_timeout_ms=10_000)
+    try:
+        await within(deadlines.start, admin.start(), "connecting to delete topics")
+        have = set(await within(deadlines.call, admin.list_topics(), "listing topics"))
+        if gone & have:
+            await within(deadlines.call, admin.delete_topics(sorted(gone & have)), "deleting topics")
+            _LOG.info("topics_deleted", topics=sorted(gone & have))
     finally:
         await abandon(admin.close(), deadlines.stop)
 
@@ -52,5 +77,5 @@ async def _check(admin: AIOKafkaAdminClient, wanted: dict[str, Topic], partition
         if found["partitions"] and len(found["partitions"]) != expected:
             raise StoppedError(
                 f"topic {name} has {len(found['partitions'])} partitions, the settings say {expected}: "
-                "set QUINTANT_PARTITIONS to what it has, or start a new QUINTANT_GENERATION"
+                "set QUINTANT_PARTITIONS to what it has, and use `quintant repartition` for another number"
             )

@@ -146,9 +146,10 @@ class References:
 
     def dated(self, key: Key) -> Dated | None:
         """The key laid out for reading; None if nothing was ever said about it."""
-        if key not in self._dated and key in self._journals:
-            self._dated[key] = Dated(self._journals[key])
-        return self._dated.get(key)
+        dated = self._dated.get(key)
+        if dated is None and (journal := self._journals.get(key)) is not None:
+            dated = self._dated[key] = Dated(journal)
+        return dated
 
 
 class View:

@@ -5,9 +5,10 @@ database itself refuses another service's tables.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any
 
 import asyncpg
@@ -80,17 +81,55 @@ class Writer(Reader):
         """Append rows with binary COPY, the cheapest thing that a database does."""
         await self._connection.copy_records_to_table(table, columns=list(columns), records=records)
 
+    async def copy_packed(self, table: str, columns: Sequence[str], packed: bytes) -> None:
+        """Append rows that are in the format of binary COPY already."""
+        source = BytesIO(packed)
+        await self._connection.copy_to_table(table, columns=list(columns), source=source, format="binary")
+
+
+class Statements(Reader):
+    """One connection on which each statement is a transaction of its own: a single round trip."""
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was lost: then take another one."""
+        return bool(self._connection.is_closed())
+
 
 class Database:
     """A pool of one service's connections. Make it with `open_database`."""
 
-    def __init__(self, pool: asyncpg.Pool, deadlines: Deadlines) -> None:
+    def __init__(
+        self, pool: asyncpg.Pool, deadlines: Deadlines, connecting: Mapping[str, Any], schemas: Sequence[str]
+    ) -> None:
         self._pool = pool
         self._deadlines = deadlines
+        self._connecting = connecting
+        self._schemas = tuple(schemas)
+
+    def in_use(self) -> int:
+        """How many connections are checked out of the pool."""
+        return int(self._pool.get_size() - self._pool.get_idle_size())
+
+    @property
+    def schemas(self) -> tuple[str, ...]:
+        """What its transactions see, in this order; nothing before it is bound."""
+        return self._schemas
+
+    async def bind(self, schemas: Sequence[str]) -> None:
+        """See other schemas from the next transaction on; one that is under way ends on those on which it began."""
+        self._schemas = tuple(schemas)
+        self._pool.set_connect_args(**_connect_args(self._connecting, self._schemas))
+        await self._pool.expire_connections()
+
+    def _bound(self) -> None:
+        if not self._schemas:
+            raise UnavailableError("which build is the current one is not known yet: PostgreSQL has not said so")
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Reader]:
         """One snapshot (repeatable read, read only). Raises UnavailableError when PostgreSQL cannot be reached."""
+        self._bound()
         with _unavailable():
             async with (
                 self._pool.acquire(timeout=self._deadlines.acquire) as connection,
@@ -101,16 +140,39 @@ class Database:
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Writer]:
         """One transaction (read committed). Raises UnavailableError when PostgreSQL cannot be reached."""
+        self._bound()
         with _unavailable():
             async with self._pool.acquire(timeout=self._deadlines.acquire) as connection, connection.transaction():
                 yield Writer(connection)
 
     @asynccontextmanager
-    async def session(self) -> AsyncIterator[asyncpg.Connection]:
-        """One connection of one's own, for session locks and LISTEN."""
+    async def statements(self) -> AsyncIterator[Statements]:
+        """One connection to keep for as long as it lives. Raises UnavailableError when PostgreSQL cannot be reached."""
+        self._bound()
         with _unavailable():
             async with self._pool.acquire(timeout=self._deadlines.acquire) as connection:
-                yield connection
+                yield Statements(connection)
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[asyncpg.Connection]:
+        """One connection of one's own, for session locks and LISTEN."""
+        self._bound()
+        with _unavailable():
+            async with self._pool.acquire(timeout=self._deadlines.acquire) as connection:
+                try:
+                    yield connection
+                finally:
+                    await _clean(connection, self._deadlines.close)
+
+    @asynccontextmanager
+    async def peek(self) -> AsyncIterator[Reader]:
+        """A snapshot also before it is bound: name the schema of every table."""
+        with _unavailable():
+            async with (
+                self._pool.acquire(timeout=self._deadlines.acquire) as connection,
+                connection.transaction(isolation="repeatable_read", readonly=True),
+            ):
+                yield Reader(connection)
 
     async def check(self) -> None:
         """Raises UnavailableError unless PostgreSQL answers."""
@@ -136,20 +198,15 @@ async def open_database(
     size: int = 8,
     deadlines: Deadlines | None = None,
 ) -> AsyncIterator[Database]:
-    """Open a pool whose connections act as `role` and see `schemas` in this order. No connection is made before it is
-    needed, so a service starts without PostgreSQL and is merely not ready."""
+    """Open a pool whose connections act as `role` and see `schemas` in this order; without any it has to be bound
+    first. No connection is made before it is needed, so a service starts without PostgreSQL and is merely not ready."""
     limits = deadlines or Deadlines()
-    pool = asyncpg.create_pool(
-        url,
-        min_size=0,
-        max_size=size,
-        timeout=limits.connect,
-        command_timeout=limits.statement,
-        max_inactive_connection_lifetime=120,
-        init=_prepare,
-        server_settings={
+    connecting = {
+        "dsn": url,
+        "timeout": limits.connect,
+        "command_timeout": limits.statement,
+        "server_settings": {
             "role": role,
-            "search_path": ", ".join(schemas),
             "application_name": application,
             "jit": "off",
             "lock_timeout": _milliseconds(limits.lock),
@@ -159,13 +216,26 @@ async def open_database(
             "tcp_keepalives_interval": "5",
             "tcp_keepalives_count": "3",
         },
+    }
+    pool = asyncpg.create_pool(
+        min_size=0,
+        max_size=size,
+        max_inactive_connection_lifetime=120,
+        init=_prepare,
+        reset=_leave,
+        **_connect_args(connecting, schemas),
     )
     await pool
-    database = Database(pool, limits)
+    database = Database(pool, limits, connecting, schemas)
     try:
         yield database
     finally:
         await asyncio.shield(database.close())
+
+
+def _connect_args(connecting: Mapping[str, Any], schemas: Sequence[str]) -> dict[str, Any]:
+    search_path = {"search_path": ", ".join(schemas)} if schemas else {}
+    return {**connecting, "server_settings": {**connecting["server_settings"], **search_path}}
 
 
 async def _prepare(connection: asyncpg.Connection) -> None:
@@ -176,6 +246,19 @@ async def _prepare(connection: asyncpg.Connection) -> None:
         decoder=lambda value: msgspec.json.decode(value[1:]),
         format="binary",
     )
+
+
+async def _clean(connection: asyncpg.Connection, seconds: float) -> None:
+    """Give up the locks and listeners of a session; if it cannot, they end with its connection."""
+    try:
+        await connection.reset(timeout=seconds)
+    except _GONE:
+        with suppress(asyncpg.InterfaceError):  # it went back to the pool when it was lost
+            connection.terminate()
+
+
+async def _leave(_connection: asyncpg.Connection) -> None:
+    """A transaction leaves nothing behind that would be worth a round trip after each; sessions clean up themselves."""
 
 
 def _milliseconds(seconds: float) -> str:

@@ -2,10 +2,13 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from shared.kernel.journal import Journal
-from shared.kernel.ledger import Cell, Cells, Ledger, Measures
+from shared.kernel.journal import Assertion, Journal
+from shared.kernel.ledger import Cells, Ledger, balance_of
 from shared.sales.references import Key, References
+from shared.sales.timeline import Standing
+from shared.storage.copying import PostingRows
 from shared.storage.database import Reader, Writer
 from shared.storage.encoding import pack_journal, pack_posted, unpack_journal, unpack_posted
 
@@ -16,8 +19,23 @@ class Entity:
 
     key: Key
     journal: Journal = ()
-    posted: Cells = field(default_factory=dict)
-    asked: frozenset[Key] = frozenset()
+    standing: Standing = field(default_factory=Standing)
+    posted: Cells | None = None
+    """All that it has posted, day of learning by day of learning, if that was read along."""
+    model: object = None
+    """What its service made of it, if that was in this process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Addition:
+    """What an entity's memory grows by."""
+
+    key: Key
+    said: Sequence[Assertion]
+    """What the journal did not hold yet."""
+    posted: Cells
+    asked: frozenset[Key] | None
+    """All keys that it has asked for, if they are others than before."""
 
 
 async def load_entities(reader: Reader, keys: Sequence[Key], ledgers: Mapping[str, Ledger]) -> dict[Key, Entity]:
@@ -54,35 +72,38 @@ async def load_touched(
     return [_entity(row, ledgers) for row in rows]
 
 
-def _entity(row: Mapping[str, object], ledgers: Mapping[str, Ledger]) -> Entity:
-    kind, entity_id, journal, posted = row["kind"], row["id"], row["journal"], row["posted"]
-    assert isinstance(kind, str) and isinstance(entity_id, str)  # noqa: S101, PT018 - columns are text NOT NULL
-    assert isinstance(journal, bytes) and isinstance(posted, bytes)  # noqa: S101, PT018
-    return Entity(Key(kind, entity_id), unpack_journal(journal), *unpack_posted(posted, ledgers))
+def _entity(row: Mapping[str, Any], ledgers: Mapping[str, Ledger]) -> Entity:
+    posted = unpack_posted(row["posted"], ledgers)
+    standing = Standing(balance_of(posted.cells), posted.until, posted.asked)
+    return Entity(Key(row["kind"], row["id"]), unpack_journal(*row["journal"]), standing, posted.cells)
 
 
-async def save_entities(writer: Writer, partition: int, number: int, entities: Sequence[Entity]) -> None:
-    """Write entities as they are now."""
+async def save_entities(writer: Writer, partition: int, number: int, additions: Sequence[Addition]) -> None:
+    """Add to what is remembered of entities."""
     await writer.execute(
-        """INSERT INTO entity (kind, id, partition, number, journal, posted)
-           SELECT kind, id, $1, $2, journal, posted
+        """INSERT INTO entity AS e (kind, id, partition, number, journal, posted)
+           SELECT kind, id, $1, $2, array_remove(ARRAY[journal], NULL), array_remove(ARRAY[posted], NULL)
            FROM unnest($3::text[], $4::text[], $5::bytea[], $6::bytea[]) AS said (kind, id, journal, posted)
            ON CONFLICT (kind, id) DO UPDATE
            SET partition = excluded.partition, number = excluded.number,
-               journal = excluded.journal, posted = excluded.posted""",
+               journal = e.journal || excluded.journal, posted = e.posted || excluded.posted""",
         partition,
         number,
-        [entity.key.kind for entity in entities],
-        [entity.key.id for entity in entities],
-        [pack_journal(entity.journal) for entity in entities],
-        [pack_posted(entity.posted, entity.asked) for entity in entities],
+        [one.key.kind for one in additions],
+        [one.key.id for one in additions],
+        [pack_journal(one.said) if one.said else None for one in additions],
+        [pack_posted(one.posted, one.asked) if one.posted or one.asked is not None else None for one in additions],
     )
 
 
-async def save_uses(writer: Writer, partition: int, before: Sequence[Entity], after: Sequence[Entity]) -> None:
-    """Keep the index from references to the entities that asked for them; `before` and `after` pair up."""
-    gone = [(key, old.key) for old, new in zip(before, after, strict=True) for key in old.asked - new.asked]
-    come = [(key, new.key) for old, new in zip(before, after, strict=True) for key in new.asked - old.asked]
+Asked = tuple[Key, frozenset[Key], frozenset[Key]]
+"""An entity, the keys that it asked for before, and those of now."""
+
+
+async def save_uses(writer: Writer, partition: int, asked: Sequence[Asked]) -> None:
+    """Keep the index from references to the entities that asked for them."""
+    gone = [(key, entity) for entity, before, now in asked for key in before - now]
+    come = [(key, entity) for entity, before, now in asked for key in now - before]
     if gone:
         await writer.execute(
             """DELETE FROM reference_use USING unnest($2::text[], $3::text[], $4::text[], $5::text[])
@@ -113,23 +134,23 @@ async def append_postings(
     writer: Writer, partition: int, number: int, changes: Iterable[tuple[Key, Cells]], ledgers: Mapping[str, Ledger]
 ) -> int:
     """Append to the ledgers what changed, as postings of event `number`; how many."""
-    rows: dict[str, list[tuple[object, ...]]] = {}
+    rows: dict[str, PostingRows] = {}
     for key, cells in changes:
-        entity = f"{key.kind}/{key.id}"
-        for cell, measures in cells.items():
-            rows.setdefault(cell.ledger, []).append(_posting(partition, number, entity, cell, measures))
-    for name, records in rows.items():
-        ledger = ledgers[name]
-        columns = (*_HEAD, *ledger.dimension_types, *ledger.measure_types)
-        await writer.copy(name, columns, records)
-    return sum(len(records) for records in rows.values())
+        for name, own in _by_ledger(cells):
+            if name not in rows:
+                rows[name] = PostingRows(ledgers[name], partition, number)
+            rows[name].add(f"{key.kind}/{key.id}", own)
+    for name, appended in rows.items():
+        await writer.copy_packed(name, appended.columns, appended.packed())
+    return sum(appended.count for appended in rows.values())
 
 
-_HEAD = ("partition", "number", "entity", "known_on", "day", "fact")
-
-
-def _posting(partition: int, number: int, entity: str, cell: Cell, measures: Measures) -> tuple[object, ...]:
-    return (partition, number, entity, cell.known_on, cell.day, cell.fact, *cell.dimensions, *measures)
+def _by_ledger(cells: Cells) -> Iterable[tuple[str, Cells]]:
+    """Nearly always all of them are of one ledger."""
+    names = {cell.ledger for cell in cells}
+    if len(names) < 2:
+        return ((name, cells) for name in names)
+    return ((name, {cell: sums for cell, sums in cells.items() if cell.ledger == name}) for name in sorted(names))
 
 
 async def load_references(reader: Reader, partition: int) -> References:

@@ -13,6 +13,9 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
+from shared.storage.builds import ONE_OF_A_KIND, REGISTER, Build, register_of
+from shared.storage.schema import role_of, schemas_of
+
 _LOG = structlog.get_logger(__name__)
 _LOCK = "SELECT pg_advisory_lock(hashtextextended('quintant migrate ' || :schema, 0))"
 _LOCK_TIMEOUT = "SET lock_timeout = '5s'"
@@ -33,6 +36,33 @@ async def migrate(url: str, *, role: str, schema: str, permanent: str, scripts: 
             await connection.commit()
             _LOG.info("migrated", schema=schema, revision=revision)
             return revision
+    finally:
+        await engine.dispose()
+
+
+async def register(url: str, *, service: str, partitions: int) -> Build:
+    """Make the service's register of builds if there is none yet; the current build, at first the first one."""
+    engine = create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"), poolclass=NullPool)
+    table = register_of(service)
+    try:
+        async with asyncio.timeout(120), engine.connect() as connection:
+            await connection.execute(text(_LOCK), {"schema": service})
+            await connection.commit()
+            await _own(engine, role_of(service), schemas_of(service, 1)[1:])
+            await connection.execute(text(f"SET ROLE {role_of(service)}"))
+            for statement in (REGISTER, ONE_OF_A_KIND):
+                await connection.execute(text(statement.format(register=table)))
+            await connection.execute(
+                text(
+                    f"""INSERT INTO {table} (number, generation, partitions, made_from, state, switched_at)
+                        SELECT 1, 1, :partitions, '', 'current', now() WHERE NOT EXISTS (SELECT FROM {table})"""  # noqa: S608
+                ),
+                {"partitions": partitions},
+            )
+            sql = f"SELECT number, generation, partitions, made_from FROM {table} WHERE state = 'current'"  # noqa: S608
+            current = (await connection.execute(text(sql))).one()
+            await connection.commit()
+            return Build(*current)
     finally:
         await engine.dispose()
 

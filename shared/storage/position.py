@@ -21,6 +21,8 @@ class Refold(msgspec.Struct, frozen=True):
     until: int
     keys: list[tuple[str, str]]
     after: tuple[str, str]
+    known_from: date | None = None
+    """What is new about the references was learned on this day or later; None: nobody knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,8 @@ class Standing:
     reconstructed_until: date | None = None
     applied_at: datetime | None = None
     """When the last events were applied."""
+    generation: int | None = None
+    """Of the stream; None before anything was applied."""
 
 
 async def take_position(writer: Writer, partition: int, generation: int) -> Position:
@@ -69,6 +73,8 @@ async def take_position(writer: Writer, partition: int, generation: int) -> Posi
     row = await writer.row(
         "SELECT generation, epoch, number, turn, refold FROM position WHERE partition = $1", partition
     )
+    if row is not None and row["generation"] < 0:
+        raise StoppedError(f"partition {partition} belongs to a build that is no longer the current one")
     if row is None or row["generation"] != generation:
         raise StoppedError(
             f"partition {partition} was applied from another generation of the stream: rebuild this service beside it"
@@ -110,12 +116,20 @@ async def advance(writer: Writer, before: Position, after: Position, applied: Ap
         )
 
 
+async def fence(writer: Writer) -> None:
+    """No worker can move these positions again: another build takes over. Readers see them as before."""
+    await writer.execute("UPDATE position SET generation = -generation WHERE generation > 0")
+
+
 async def read_standing(reader: Reader) -> Standing:
     """The positions of all partitions, and since when anything was known."""
-    rows = await reader.rows("SELECT partition, number, first_known, reconstructed_until, applied_at FROM position")
+    rows = await reader.rows(
+        "SELECT partition, generation, number, first_known, reconstructed_until, applied_at FROM position"
+    )
     return Standing(
         {row["partition"]: row["number"] for row in rows},
         min((row["first_known"] for row in rows if row["first_known"]), default=None),
         max((row["reconstructed_until"] for row in rows if row["reconstructed_until"]), default=None),
         max((row["applied_at"] for row in rows if row["applied_at"]), default=None),
+        max((abs(row["generation"]) for row in rows), default=None),
     )

@@ -1,4 +1,4 @@
-"""Which schemas a service owns, under which role, and whether they are at the revision that this build needs."""
+"""Which schemas a service owns, under which role, and whether they are at the revision that this code needs."""
 
 from shared.kernel.errors import UnavailableError
 from shared.storage.database import Database
@@ -9,13 +9,13 @@ def role_of(service: str) -> str:
     return f"quintant_{service}"
 
 
-def schemas_of(service: str, generation: int) -> tuple[str, str]:
-    """The schema of what can be rebuilt, one for each generation of the stream, and the permanent one."""
-    return (service if generation == 1 else f"{service}_{generation}"), f"{service}_permanent"
+def schemas_of(service: str, build: int) -> tuple[str, str]:
+    """The schema of what can be rebuilt, one for each build, and the permanent one."""
+    return (service if build == 1 else f"{service}_b{build}"), f"{service}_permanent"
 
 
 async def check_schema(database: Database, service: str, needed: str) -> None:
-    """Raises UnavailableError unless the schema is at the revision that this build needs."""
+    """Raises UnavailableError unless the schema is at the revision that this code needs."""
     async with database.read() as reader:
         found = None
         if await reader.value("SELECT to_regclass('alembic_version') IS NOT NULL"):

@@ -4,6 +4,7 @@ Migrations are compared with these declarations by a test, so the two cannot dri
 """
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     Boolean,
     Column,
@@ -68,9 +69,12 @@ def fold_tables(metadata: MetaData) -> None:
         Column("id", Text, primary_key=True),
         Column("partition", Integer, nullable=False),
         Column("number", BigInteger, nullable=False, comment="of the last event that changed it"),
-        Column("journal", LargeBinary, nullable=False),
+        Column("journal", ARRAY(LargeBinary), nullable=False, comment="all that was said about it, in parts"),
         Column(
-            "posted", LargeBinary, nullable=False, comment="what it has posted so far: remembered, never recomputed"
+            "posted",
+            ARRAY(LargeBinary),
+            nullable=False,
+            comment="what it has posted so far, in parts: remembered, never recomputed",
         ),
     )
     Table(

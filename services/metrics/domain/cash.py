@@ -9,7 +9,7 @@ from datetime import date
 from services.metrics.domain.ledgers import CASH, CashDimensions, CashMeasures
 from services.metrics.domain.placing import Places
 from shared.kernel.journal import Assertion, State, states
-from shared.kernel.ledger import Cell, Cells, negated, post
+from shared.kernel.ledger import Balance, negated, post
 from shared.kernel.money import Money
 from shared.sales import lookup
 from shared.sales.company import Company
@@ -20,7 +20,7 @@ _CLEARED = ("bill", "letter_of_credit")
 """Instruments that are a promise until they are cleared."""
 
 
-def payment_cells(assertions: Sequence[Assertion], view: View, company: Company) -> Cells:
+def payment_cells(assertions: Sequence[Assertion], view: View, company: Company) -> Balance:
     """A payment counts when it was received; a bill when it is cleared. A reversal takes back what then counted."""
     said = states(assertions, COLLECTIONS)[-1]
     amount = lookup.money(said.fields.get("amount"))
@@ -53,7 +53,7 @@ class _Payment:
     """One payment as it stands now, and the cells that it posts."""
 
     def __init__(self, said: State, amount: Money, places: Places) -> None:
-        self.cells: Cells = {}
+        self.cells: Balance = {}
         self._said = said
         self._amount = amount
         self._places = places
@@ -70,11 +70,10 @@ class _Payment:
     def post_pending(self, received: date, until: date) -> None:
         """The stock of bills in hand: it moves where its customer or member does, and is not valued again by that."""
         entered = self._measures(self._amount, received, payments=1)
-        known = self._places.view.known
         for start, stop, dimensions in self._places.view.stretches(self._moving, received, until):
-            post(self.cells, Cell(CASH.name, known, start, "bill-pending", dimensions), entered)
+            post(self.cells, (CASH.name, start, "bill-pending", dimensions), entered)
             if stop < date.max:
-                post(self.cells, Cell(CASH.name, known, stop, "bill-pending", dimensions), negated(entered))
+                post(self.cells, (CASH.name, stop, "bill-pending", dimensions), negated(entered))
 
     def _settled(self) -> Iterator[tuple[str, str | None, Money]]:
         """The amount cut into what settles documents and the rest; the parts sum to it exactly.
@@ -119,11 +118,10 @@ class _Payment:
         *,
         payments: int,
     ) -> None:
-        known = self._places.view.known
         measures = self._measures(amount, day, payments=payments)
-        post(self.cells, Cell(CASH.name, known, day, fact, dimensions), measures)
+        post(self.cells, (CASH.name, day, fact, dimensions), measures)
         if reversed_on is not None:
-            post(self.cells, Cell(CASH.name, known, reversed_on, fact, dimensions), negated(measures))
+            post(self.cells, (CASH.name, reversed_on, fact, dimensions), negated(measures))
 
     def _measures(self, amount: Money, day: date, *, payments: int) -> CashMeasures:
         worth = self._places.worth(amount, day)

@@ -8,6 +8,7 @@ from services.metrics.domain.figures import Parts, divided, quotient, total
 from services.metrics.domain.inquiry import Inquiry
 from services.metrics.domain.kpis.declaration import (
     Balances,
+    Distinct,
     Durations,
     Part,
     Quotient,
@@ -45,7 +46,8 @@ def stretches(inquiry: Inquiry) -> list[Stretch]:
 
 
 def number_of(inquiry: Inquiry, parts: Parts) -> Number | None:
-    """The number that these sums make, told as the answer tells it."""
+    """The number that these sums make, told as the answer tells it. A distinct count is no sum: it is given, under the
+    name of what is counted."""
     match inquiry.formula:
         case Total(part):
             return parts[part.name]
@@ -53,6 +55,8 @@ def number_of(inquiry: Inquiry, parts: Parts) -> Number | None:
             return quotient(formula, parts, inquiry.kpi.digits)
         case Durations(deals, days):
             return divided(parts[days.name], parts[deals.name], inquiry.kpi.digits)
+        case Distinct(of=of):
+            return parts[of]
         case Balances():
             return total(parts.values())
 

@@ -59,7 +59,9 @@ class Places:
             self._categories[key] = lookup.category_of(self.view, product, day)
         return self._categories[key]
 
-    def moving(self, member: str | None, customer: str | None, product: str | None, day: date) -> tuple[object, ...]:
+    def moving(
+        self, member: str | None, customer: str | None, product: str | None, day: date
+    ) -> tuple[Seat, Buyer, str | None]:  # fmt: skip
         """The answers that cut a stock into stretches: asked anew on each day, so that the view sees the question."""
         seat = self._seats[member, day] = lookup.seat_of(self.view, member, day)
         buyer = self._buyers[customer, day] = lookup.buyer_of(self.view, customer, day)
@@ -68,6 +70,8 @@ class Places:
 
     def worth(self, amount: Money, day: date) -> Worth:
         """An amount at the rate of the day and at the constant rate."""
+        if amount.currency == self.company.base_currency:
+            return Worth(amount.amount, amount.amount, amount.amount, 0, 0)
         said = lookup.converted(self.view, amount, self.company, day)
         return Worth(
             ZERO if said.base is None else said.base,

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from services.pipeline.domain.history import Facts, Slice
+from services.pipeline.domain.slices import Facts, Slice
 from services.pipeline.domain.stages import Entry, Outcome, days_between
 from shared.kernel.period import Calendar
 
@@ -38,11 +38,12 @@ def slice_at(slices: Iterable[Slice], at: datetime) -> Slice | None:
     return next((one for one in slices if one.start <= at and (one.end is None or at < one.end)), None)
 
 
-def visits(slices: Iterable[Slice], until: datetime) -> list[Visit]:
-    """Every visit that had begun by an instant, oldest first; `slices` are those of one deal as known on one day."""
+def visits(slices: Iterable[Slice], until: datetime | None = None) -> list[Visit]:
+    """Every visit, or those that had begun by an instant, oldest first; `slices` are those of one deal as known on one
+    day."""
     first: dict[Entry, Slice] = {}
     for one in sorted(slices, key=lambda one: one.start):
-        if one.start <= until:
+        if until is None or one.start <= until:
             first.setdefault(entry_of(one.facts), one)
     entries = sorted(first)
     made: list[Visit] = []

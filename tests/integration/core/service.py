@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from shared.kernel.clock import SystemClock
+from shared.kernel.journal import Journal
 from shared.kernel.ledger import Cell, Cells
 from shared.messaging.dead_letters import DeadLetters, Limits
 from shared.messaging.deadlines import Deadlines
@@ -21,7 +22,9 @@ from shared.messaging.folding import Change, FoldingOpener, Handler
 from shared.messaging.lane import Opener
 from shared.messaging.loop import Loop, LoopConfig
 from shared.sales.references import References
+from shared.sales.timeline import Folded, Since
 from shared.storage.database import Database, Reader, Writer, open_database
+from shared.storage.folds import Entity
 from shared.storage.outbox import Message
 from shared.storage.tables import fold_tables, ledger_table, stream_tables
 from shared.telemetry.metrics import Metrics
@@ -78,7 +81,12 @@ def say(changes: Sequence[Change], _known: References) -> Sequence[Message]:
     return [Message("pipeline-events", one.after.key.id, {"ce_type": "changed"}, b"{}") for one in changes]
 
 
-HANDLER = Handler(frozenset({"deal"}), {mini.LEDGER.name: mini.LEDGER}, mini.fold, save, say)
+def fold(_before: Entity, journal: Journal, references: References, since: Since | None) -> Folded:
+    """By the rules of the company in miniature."""
+    return mini.fold(journal, references, since)
+
+
+HANDLER = Handler(frozenset({"deal"}), {mini.LEDGER.name: mini.LEDGER}, fold, save, say)
 
 
 @dataclass(frozen=True)

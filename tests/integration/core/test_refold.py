@@ -132,7 +132,7 @@ async def test_only_what_asked_for_a_reference_is_folded_again(database: Databas
     assert (nobody, none) == ([], [])
     keys = [one.key for one in (*page, *rest)]
     assert keys == sorted(set(keys))
-    assert all(Key("product", "lamp") in one.asked for one in (*page, *rest))
+    assert all(Key("product", "lamp") in one.standing.asked for one in (*page, *rest))
 
 
 async def test_a_refold_of_nothing_ends_at_once(database: Database) -> None:

@@ -146,10 +146,6 @@ async def test_the_migrations_make_what_is_declared_and_the_comparison_can_fail(
     assert len(await differences(settings, declared)) == 1
 
 
-async def test_a_second_generation_is_made_beside_the_first(settings: Settings, database: Database) -> None:
-    await run_migrate(settings.model_copy(update={"generation": 2}), Shutdown(SystemClock()))
-
-
 async def test_ten_thousand_at_seventy_per_cent_count_seven_thousand(client: httpx.AsyncClient) -> None:
     body = (await client.get("/v1/weighted-pipeline")).json()
     assert body["weighted"] == {"amount": "7000", "currency": "USD"}

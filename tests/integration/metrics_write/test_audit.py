@@ -33,20 +33,31 @@ async def test_sound_books(books: Database) -> None:
 async def test_a_wrong_summary(books: Database) -> None:
     report = await plant(
         books,
-        """UPDATE deal_summary SET value = value + 0.01 WHERE (dimension, grain, fact) = ('team', 'day', 'won')
-           AND start = (SELECT min(start) FROM deal_summary WHERE dimension = 'team' AND fact = 'won')""",
+        """UPDATE deal_summary SET value = value + 0.01 WHERE (cut, grain, fact) = ('team', 'day', 'won')
+           AND start = (SELECT min(start) FROM deal_summary WHERE (cut, grain, fact) = ('team', 'day', 'won'))""",
     )
     assert report.wrong_summaries > 0
     assert report.wrong_entities == 0
     found = report.differences[0]
     assert found.where == "deal_summary"
-    assert (found.cell["dimension"], found.cell["fact"]) == ("team", "won")
+    assert (found.cell["cut"], found.cell["fact"]) == ("team", "won")
     assert [str(excess) for excess in found.excess.values()] == ["0.01"]
 
 
 async def test_a_lost_summary_row(books: Database) -> None:
-    report = await plant(books, "DELETE FROM trade_summary WHERE dimension = 'customer' AND grain = 'month'")
+    report = await plant(books, "DELETE FROM trade_summary WHERE cut = 'customer' AND grain = 'month'")
     assert report.wrong_summaries > 0
+
+
+@pytest.mark.parametrize(("cut", "grain"), [("team+category", "month"), ("team+days", "month"), ("region", "known")])
+async def test_a_wrong_sum_of_each_kind(books: Database, cut: str, grain: str) -> None:
+    report = await plant(
+        books,
+        f"UPDATE deal_summary SET deals = deals + 1 WHERE (cut, grain) = ('{cut}', '{grain}')",  # noqa: S608
+    )
+    assert report.wrong_summaries > 0
+    assert {one.cell["cut"] for one in report.differences} == {cut}
+    assert {one.cell["grain"] for one in report.differences} == {grain}
 
 
 async def test_a_posting_that_nobody_remembers(books: Database) -> None:

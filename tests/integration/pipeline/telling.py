@@ -15,7 +15,8 @@ from shared.kernel.clock import SystemClock
 from shared.kernel.journal import Assertion, Stamp
 from shared.kernel.tokens import Token
 from shared.messaging.failpoints import Failpoints
-from shared.messaging.folding import CHUNK, FoldingOpener
+from shared.messaging.folding import CHUNK, FoldingLane, FoldingOpener
+from shared.messaging.memory import KEPT
 from shared.sales.company import Company
 from shared.sales.references import Key
 from shared.storage.database import Database
@@ -98,17 +99,20 @@ def _record(one: Event, number: int) -> StreamRecord:
 
 
 def opener(
-    database: Database, company: Company, *, chunk: int = CHUNK, failpoints: Failpoints | None = None
+    database: Database, company: Company, *, chunk: int = CHUNK, failpoints: Failpoints | None = None, kept: int = KEPT
 ) -> FoldingOpener:
     """What the loop would open lanes with."""
     return FoldingOpener(
-        database, 1, handler(company), Metrics(), SystemClock(), failpoints or Failpoints(), chunk=chunk
+        database, 1, handler(company), Metrics(), SystemClock(), failpoints or Failpoints(), chunk=chunk, kept=kept
     )
 
 
-async def tell(opening: FoldingOpener, told: Mapping[int, Sequence[StreamRecord]]) -> None:
-    """Apply records without Kafka, each partition in one batch."""
-    for partition, records in told.items():
-        lane = await opening.open(partition)
-        if records:
-            await lane.apply(records, duplicates=0, dead=[])
+async def tell(opening: FoldingOpener, *batches: Mapping[int, Sequence[StreamRecord]]) -> None:
+    """Apply records without Kafka, batch after batch; each partition stays assigned to one worker."""
+    lanes: dict[int, FoldingLane] = {}
+    for told in batches:
+        for partition, records in told.items():
+            if partition not in lanes:
+                lanes[partition] = await opening.open(partition)
+            if records:
+                await lanes[partition].apply(records, duplicates=0, dead=[])

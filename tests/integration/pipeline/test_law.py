@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as trying
 from hypothesis import strategies as st
 
-from services.pipeline.domain.history import Facts
+from services.pipeline.domain.slices import Facts
 from services.pipeline.queries.deals import digest
 from shared.sales.company import Company
 from shared.sales.references import Key
@@ -21,6 +21,7 @@ _EVERYTHING = f"""SELECT {_SEEN} FROM deal_state JOIN position p USING (partitio
 WHERE from_number <= p.number AND (until_number IS NULL OR until_number > p.number)"""  # noqa: S608 - constants
 
 Rows = list[tuple[object, ...]]
+_FEW = st.integers(1, 3)
 
 
 @st.composite
@@ -35,12 +36,12 @@ def _references(story: Story) -> list[Event]:
     return [Event(key, one) for key, one in story.references]
 
 
-async def told(database: Database, company: Company, batches: list[list[Event]], partitions: int, chunk: int) -> None:
+async def told(
+    database: Database, company: Company, batches: list[list[Event]], partitions: int, chunk: int, kept: int = 0
+) -> None:
     await clear(database)
     stream = Stream(partitions)
-    opening = opener(database, company, chunk=chunk)
-    for batch in batches:
-        await tell(opening, stream.number(batch))
+    await tell(opener(database, company, chunk=chunk, kept=kept), *(stream.number(batch) for batch in batches))
 
 
 async def standing(database: Database) -> tuple[Rows, tuple[str, int], tuple[str, int]]:
@@ -55,7 +56,7 @@ async def standing(database: Database) -> tuple[Rows, tuple[str, int], tuple[str
     max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
 )
 @given(events=companies_of_deals(), data=st.data())
-async def test_order_repetition_batches_and_partitions_do_not_matter(
+async def test_order_repetition_batches_partitions_and_memory_do_not_matter(
     database: Database, company: Company, events: list[Event], data: st.DataObject
 ) -> None:
     await told(database, company, [events], 1, 500)
@@ -63,7 +64,8 @@ async def test_order_repetition_batches_and_partitions_do_not_matter(
     shuffled = data.draw(st.permutations(events + events[:3]))
     cuts = sorted(data.draw(st.lists(st.integers(0, len(shuffled)), max_size=4)))
     batches = [shuffled[start:end] for start, end in pairwise([0, *cuts, len(shuffled)])]
-    await told(database, company, batches, data.draw(st.integers(1, 3)), data.draw(st.integers(1, 3)))
+    partitions, chunk, kept = (data.draw(numbers) for numbers in (_FEW, _FEW, st.sampled_from([0, 9, 1000])))
+    await told(database, company, batches, partitions, chunk, kept)
     assert await standing(database) == expected
 
 

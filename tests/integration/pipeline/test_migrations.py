@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from services.pipeline import migrations
-from services.pipeline.domain.history import Facts
+from services.pipeline.domain.slices import Facts
 from services.pipeline.settings import Settings
 from services.pipeline.tables import tables
 from services.pipeline.wiring import run_migrate
@@ -78,6 +78,6 @@ def test_the_facts_are_the_last_columns_of_the_table() -> None:
     assert tuple(names[-len(Facts._fields) :]) == Facts._fields
 
 
-def test_each_generation_has_a_schema_of_its_own() -> None:
+def test_each_build_has_a_schema_of_its_own() -> None:
     assert schemas_of("pipeline", 1) == ("pipeline", "pipeline_permanent")
-    assert schemas_of("pipeline", 2) == ("pipeline_2", "pipeline_permanent")
+    assert schemas_of("pipeline", 2) == ("pipeline_b2", "pipeline_permanent")

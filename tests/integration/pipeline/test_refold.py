@@ -8,15 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
-from services.pipeline.handlers import handler
-from shared.kernel.journal import merge
 from shared.messaging.failpoints import Failpoints
-from shared.messaging.folding import Change
 from shared.sales.company import Company
-from shared.sales.references import Key, References
 from shared.storage.database import Database
-from shared.storage.folds import Entity
-from shared.storage.position import take_position
 from tests.integration.pipeline.conftest import clear
 from tests.integration.pipeline.telling import Event, Stream, event, opener, tell
 
@@ -139,18 +133,40 @@ async def outbox(database: Database) -> int:
         return int(await reader.value("SELECT count(*) FROM outbox"))
 
 
-async def test_a_history_left_by_a_transaction_that_failed_is_never_saved(database: Database, company: Company) -> None:
-    """The fold was made from another journal than the one that is saved."""
+@dataclass(slots=True)
+class DiesBeforeCommit(Failpoints):
+    """Dies once, in the transaction of this turn."""
+
+    turn: int = 0
+
+    def reach(self, name: str) -> None:
+        if name == "fold.before_commit":
+            self.turn -= 1
+            if self.turn == 0:
+                raise DiedError
+
+
+async def test_what_a_failed_transaction_folded_is_forgotten(database: Database, company: Company) -> None:
+    """A lane remembers histories only as they were committed: what is written next is what changed since then."""
+    told = [
+        event("deal", "D-1", f"2026-03-0{day}T00:00:00Z", stage=stage)
+        for day, stage in ((2, "proposal"), (3, "negotiation"), (4, "won"))
+    ]
     await clear(database)
-    key = Key("deal", "D-1")
-    first, second = (
-        event("deal", "D-1", "2026-03-02T00:00:00Z", id=stage, stage=stage).assertion for stage in ("proposal", "won")
-    )
-    references, made = References(), handler(company)
-    made.fold(key, merge((), [first]), references)
-    entity = Entity(key, merge((), [second]))
-    async with database.write() as writer:
-        await take_position(writer, 0, 1)
-        await made.save(writer, 0, 0, [Change(Entity(key), entity, {}, reconstructed=False)], references)
+    lane = await opener(database, company, failpoints=DiesBeforeCommit(turn=2)).open(0)
+    first, second, third = Stream().number(told)[0]
+    await lane.apply([first], duplicates=0, dead=[])
+    with pytest.raises(DiedError):
+        await lane.apply([second, third], duplicates=0, dead=[])
+    await lane.apply([second], duplicates=0, dead=[])
+    await lane.apply([third], duplicates=0, dead=[])
+    found = await everything(database)
+    await clear(database)
+    await tell(opener(database, company), Stream().number(told))
+    assert found == await everything(database)
+
+
+async def everything(database: Database) -> list[tuple[object, ...]]:
     async with database.read() as reader:
-        assert [row["stage"] for row in await reader.rows("SELECT stage FROM deal_state")] == ["won"]
+        rows = await reader.rows("SELECT * FROM deal_state ORDER BY known_from, known_until, valid_from, valid_until")
+    return [tuple(value for name, value in row.items() if name != "from_number") for row in rows]

@@ -28,7 +28,7 @@ async def position(database: Database) -> Position:
 
 
 async def wait(database: Database, token: Token, seconds: float = 30.0) -> None:
-    await wait_until_applied(database, token, generation=1, deadline_seconds=seconds, clock=CLOCK)
+    await wait_until_applied(database, token, deadline_seconds=seconds, clock=CLOCK)
 
 
 async def test_what_is_applied_is_not_waited_for(database: Database, position: Position) -> None:

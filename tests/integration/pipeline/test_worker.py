@@ -21,6 +21,7 @@ from shared.messaging.deadlines import Deadlines
 from shared.messaging.producer import Outgoing, open_producer
 from shared.messaging.topics import create_topics
 from shared.runtime.folding import usual_jobs
+from shared.storage.builds import Build
 from shared.storage.database import Database
 from shared.telemetry.metrics import Metrics
 from tests.integration.pipeline.company import DEALS, REFERENCES
@@ -45,7 +46,7 @@ async def wired(settings: Settings, kafka_bootstrap: str) -> Settings:
 @asynccontextmanager
 async def running(settings: Settings, database: Database, metrics: Metrics) -> AsyncIterator[None]:
     """All jobs of a worker."""
-    _, jobs = usual_jobs(settings, database, handler(settings.company()), metrics, CLOCK)
+    _, jobs = usual_jobs(settings, Build(1, 1, 2), database, handler(settings.company()), metrics, CLOCK)
     tasks = [asyncio.create_task(job()) for job in jobs.values()]
     try:
         yield

@@ -5,11 +5,11 @@ from datetime import date
 from itertools import groupby
 
 from services.metrics.handlers import fold
-from shared.kernel.journal import Journal, merge
-from shared.kernel.ledger import Cell, Cells, Measures, added, difference, post
+from shared.kernel.journal import Journal, joined, merge, unheard
+from shared.kernel.ledger import Cell, Cells, Measures, added, balance_of, post
 from shared.sales.company import Company
 from shared.sales.references import Key, References
-from shared.sales.timeline import Folded
+from shared.sales.timeline import Standing
 from tests.unit.metrics_write.stories import COMPANY, Told
 
 
@@ -21,7 +21,8 @@ class Partition:
         self._company = company
         self._references = References()
         self._journals: dict[Key, Journal] = {}
-        self._folded: dict[Key, Folded] = {}
+        self._standings: dict[Key, Standing] = {}
+        self._posted: dict[Key, Cells] = {}
 
     def apply(self, batch: Iterable[Told]) -> None:
         for is_reference, run in groupby(batch, key=lambda event: event.is_reference):
@@ -32,9 +33,11 @@ class Partition:
 
     def _tell(self, run: Sequence[Told]) -> None:
         for key in dict.fromkeys(event.key for event in run):
-            said = [event.assertion for event in run if event.key == key]
-            self._journals[key] = merge(self._journals.get(key, ()), said)
-            self._fold(key)
+            before = self._journals.get(key, ())
+            new = unheard(before, [event.assertion for event in run if event.key == key])
+            if new:
+                self._journals[key] = joined(before, new)
+                self._fold(key, min(one.known_on for one in new))
 
     def _learn(self, run: Sequence[Told]) -> None:
         learned: dict[Key, Journal] = {}
@@ -42,15 +45,21 @@ class Partition:
             before = learned.get(event.key, self._references.journal(event.key))
             learned[event.key] = merge(before, [event.assertion])
         self._references = self._references.learn(learned)
-        for key in [key for key, folded in self._folded.items() if folded.asked & learned.keys()]:
-            self._fold(key)
+        known_from = min(event.assertion.known_on for event in run)
+        for key in [key for key, standing in self._standings.items() if standing.asked & learned.keys()]:
+            self._fold(key, known_from)
 
-    def _fold(self, key: Key) -> None:
-        folded = fold(self._company, key, self._journals[key], self._references)
-        before = self._folded.get(key)
-        for cell, measures in difference(folded.owed, before.owed if before else {}).items():
+    def _fold(self, key: Key, learned: date) -> None:
+        """As a lane does: since the day of what is new, if nothing was posted on later days."""
+        standing, journal = self._standings.get(key, Standing()), self._journals[key]
+        posted = self._posted.setdefault(key, {})
+        since = standing.since(max(learned, min(one.known_on for one in journal)))
+        folded = fold(self._company, key, journal, self._references, since)
+        change, self._standings[key] = standing.grown(folded) if since else standing.replaced(folded, posted)
+        for cell, measures in change.items():
+            post(posted, cell, measures)
             post(self.cells, cell, measures)
-        self._folded[key] = folded
+        assert balance_of(posted) == self._standings[key].balance
 
 
 def told(*batches: Sequence[Told], partitions: int = 1) -> Cells:

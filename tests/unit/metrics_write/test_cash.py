@@ -35,6 +35,13 @@ def test_a_receipt_counts_when_it_was_received() -> None:
     assert [total(cells, fact)[0] for fact in ("received", "on-account")] == [1, 0]  # type: ignore[index]
 
 
+def test_a_payment_that_is_all_allocated_leaves_no_rest_without_a_rate() -> None:
+    euros = {"amount": "100", "currency": "EUR"}
+    cells = posted("payment", payment(amount=euros, allocations={"I-1": euros}))
+    unconverted = {cell.fact: CashMeasures(*measures).unconverted for cell, measures in cells.items()}  # type: ignore[arg-type]
+    assert unconverted == {"received": 1, "applied": 1}
+
+
 @pytest.mark.parametrize("missing", ["amount", "received_on"])
 def test_a_payment_without_amount_or_day_is_none_yet(missing: str) -> None:
     unsaid: dict[str, Any] = {missing: None}

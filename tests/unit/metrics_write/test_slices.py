@@ -10,30 +10,43 @@ from tests.unit.metrics_write.stories import KINDS
 
 
 @pytest.mark.parametrize(
-    ("ledger", "dimensions", "single"),
+    ("ledger", "dimensions", "cut"),
     [
         (DEALS, set(), ""),
         (DEALS, {"stage", "currency"}, ""),
         (DEALS, {"stage", "team"}, "team"),
+        (DEALS, {"category", "team"}, "team+category"),
         (DEALS, {"team", "product"}, None),
-        (DEALS, {"days"}, None),
+        (DEALS, {"team", "category", "channel"}, None),
+        (DEALS, {"days"}, "days"),
+        (DEALS, {"days", "team"}, "team+days"),
+        (DEALS, {"days", "member"}, None),
         (DEALS, {"customer"}, None),
         (TRADE, {"customer", "unit"}, "customer"),
         (CASH, {"customer", "instrument", "related"}, "customer"),
         (CASH, {"document"}, None),
     ],
 )
-def test_one_dimension_at_a_time(ledger: object, dimensions: set[str], single: str | None) -> None:
+def test_dimensions_of_a_cut_are_just_those_asked_for(ledger: object, dimensions: set[str], cut: str | None) -> None:
     slices = next(one for one in SLICES.values() if one.ledger is ledger)
-    assert slices.answers(dimensions) == single
+    found = slices.cut_for(dimensions, ["won", "lost"])
+    assert (found.name if found else None) == cut
+
+
+def test_a_cut_of_some_facts_answers_for_no_others() -> None:
+    deals = SLICES[DEALS.name]
+    assert deals.cut_for({"days"}, ["lost"]) is not None
+    assert deals.cut_for({"days"}, ["won", "open"]) is None
 
 
 @pytest.mark.parametrize("name", LEDGERS)
 def test_every_ledger_is_summarised_by_columns_that_it_has(name: str) -> None:
     slices = SLICES[name]
     assert slices.table == name.replace("_postings", "_summary")
-    assert {*slices.kept, *slices.single} <= slices.ledger.dimension_types.keys()
-    assert not set(slices.kept) & set(slices.single)
+    for cut in slices.cuts:
+        assert {*slices.kept, *cut.dimensions} <= slices.ledger.dimension_types.keys()
+        assert not set(slices.kept) & set(cut.dimensions)
+    assert len({cut.name for cut in slices.cuts}) == len(slices.cuts)
 
 
 def test_everything_that_is_folded_has_a_fold() -> None:

@@ -20,7 +20,7 @@ COMPANY = company()
 
 
 def change(before: Journal, said: Sequence[Assertion], *, reconstructed: bool = False) -> Change:
-    return Change(Entity(DEAL, before), Entity(DEAL, merge(before, said)), {}, reconstructed)
+    return Change(Entity(DEAL, before), Entity(DEAL, merge(before, said)), said, {}, reconstructed)
 
 
 def ids(messages: Sequence[Message]) -> list[str]:
@@ -73,5 +73,5 @@ def test_an_ended_deal_is_in_no_stage(story: Story) -> None:
 @given(stories())
 def test_folding_posts_nothing_and_asks_for_what_the_history_asks(story: Story) -> None:
     refs = references(story.references)
-    folded = handler(COMPANY).fold(DEAL, story.journal, refs)
+    folded = handler(COMPANY).fold(Entity(DEAL), story.journal, refs, None)
     assert (folded.owed, folded.asked) == ({}, history(story.journal, refs, COMPANY).asked)

@@ -7,7 +7,8 @@ from itertools import pairwise, product
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.pipeline.domain.history import Facts, Rectangle, history
+from services.pipeline.domain.history import History, Rectangle, history
+from services.pipeline.domain.slices import Facts
 from services.pipeline.domain.stages import outcome_of
 from shared.kernel.journal import Assertion, Journal, Stamp, known, merge
 from shared.sales import lookup
@@ -25,7 +26,7 @@ def read(journal: Journal, refs: References, told: Company, at: datetime, known_
     if not begun:
         return None
     state, day = begun[-1], told.calendar.day(at)
-    value = deal_value(state, view).amount
+    value = deal_value(state, view, state.day).amount
     rate = lookup.rate_of(view, value.currency, told.base_currency, state.day) if value else None
     seat = lookup.seat_of(view, state.said.text("owner_id"), day)
     return {
@@ -39,7 +40,7 @@ def read(journal: Journal, refs: References, told: Company, at: datetime, known_
         "team": seat.team,
         "manager": seat.manager,
         "region": seat.region,
-        "customer_id": lookup.buyer_of(view, state.said.text("customer_id"), day).customer,
+        "customer_id": lookup.survivor_of(view, state.said.text("customer_id"), day),
         "category": lookup.category_of(view, state.said.text("product_id"), day),
         "title": state.said.text("title"),
         "created_on": created_on(life),
@@ -80,7 +81,7 @@ def test_a_past_answer_is_what_was_answered_then(story: Story, zone: str, known_
         tuple((key, one) for key, one in story.references if one.known_on <= known_at),
     )
     now = history(story.journal, references(story.references), told).rectangles
-    before = history(then.journal, references(then.references), told).rectangles
+    before = history(then.journal, references(then.references), told).rectangles if then.deal else ()
     still = {
         one.slice
         for one in now
@@ -136,6 +137,37 @@ def test_references_that_were_not_asked_for_change_nothing(story: Story, other: 
     made = history(story.journal, references(story.references), told)
     more = [one for one in other.references if one[0] not in made.asked]
     assert history(story.journal, references([*story.references, *more]), told) == made
+
+
+@law
+@given(stories(), zones, st.data())
+def test_a_history_goes_on_as_if_all_had_been_told_at_once(story: Story, zone: str, data: st.DataObject) -> None:
+    told, refs = company(zone), references(story.references)
+    order = data.draw(st.permutations(story.deal) | st.just(sorted(story.deal, key=lambda one: one.known_on)))
+    cuts = data.draw(st.sets(st.integers(1, len(order))))
+    made: History | None = None
+    journal: Journal = ()
+    for start, end in pairwise(sorted({0, len(order)} | cuts)):
+        before, journal = made, merge(journal, order[start:end])
+        made = history(journal, refs, told, before)
+        assert made == history(journal, refs, told)
+        if before is not None:
+            gone, come = made.since(before)
+            assert {*before.rectangles} - gone | come == {*made.rectangles}
+            assert not gone & come
+            assert gone <= {*before.rectangles}
+
+
+@law
+@given(stories(), stories(), zones, st.integers(0, 7))
+def test_a_history_goes_on_after_references_that_it_did_not_ask_for(
+    story: Story, other: Story, zone: str, count: int
+) -> None:
+    told = company(zone)
+    early = sorted(story.deal, key=lambda one: one.known_on)[:count] or story.deal
+    made = history(merge((), early), references(story.references), told)
+    refs = references([*story.references, *(one for one in other.references if one[0] not in made.asked)])
+    assert history(story.journal, refs, told, made) == history(story.journal, refs, told)
 
 
 def said(hours: int, known_on: date, sequence: int = 0, **fields: object) -> Assertion:

@@ -1,15 +1,17 @@
 """The timeline told from stored slices is the one that the life tells, and its times add up."""
 
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
 from hypothesis import given
 
-from services.pipeline.domain.history import Slice, history
-from services.pipeline.domain.stages import transitions
+from services.pipeline.domain.history import history
+from services.pipeline.domain.slices import Slice
+from services.pipeline.domain.stages import Entry, Outcome, outcome_of
 from services.pipeline.domain.visits import slice_at, time_in_stages, visits
-from shared.kernel.journal import known
+from shared.kernel.journal import Assertion, known
 from shared.sales.company import Company
-from shared.sales.deal import deal_life
+from shared.sales.deal import DealState, closing, deal_life
 from shared.sales.references import View
 from tests.unit.pipeline.stories import START, Story, company, dates, instants, law, references, stories, zones
 
@@ -24,21 +26,46 @@ def slices_of(story: Story, told: Company, known_at: date) -> list[Slice]:
     ]
 
 
+Transition = tuple[Entry, str | None, str, str, str]
+
+
+def transitions(assertions: Sequence[Assertion], life: Sequence[DealState]) -> list[Transition]:
+    """The straight way: every change of stage, pipeline or outcome; what is closed stays so under another pipeline."""
+    found: list[Transition] = []
+    before: DealState | None = None
+    for one, state in zip(assertions, life, strict=True):
+        outcome = outcome_of(state)
+        moved = before is None or outcome_of(before) is not outcome
+        if before is not None and outcome is Outcome.OPEN:
+            moved = moved or (before.pipeline, before.stage) != (state.pipeline, state.stage)
+        if moved:
+            came_from = found[-1][3] if found and found[-1][4] != Outcome.ENDED else None
+            found.append((Entry(*one.stamp, one.known_on), came_from, state.pipeline, state.stage, outcome))
+        before = state
+    return found
+
+
 @law
 @given(stories(), zones, dates)
 def test_visits_are_the_transitions_of_the_life(story: Story, zone: str, known_at: date) -> None:
     told = company(zone)
-    view = View(references(story.references), known_at)
     assertions = known(story.journal, known_at)
-    life = deal_life(assertions, view, told)
-    expected = [
-        (one.entry, one.came_from, one.pipeline, one.stage, one.outcome) for one in transitions(assertions, life, view)
-    ]
+    life = deal_life(assertions, View(references(story.references), known_at), told)
     found = [
         (one.entry, one.came_from, one.facts.pipeline, one.facts.stage, one.facts.outcome)
-        for one in visits(slices_of(story, told, known_at), FOR_EVER)
+        for one in visits(slices_of(story, told, known_at))
     ]
-    assert found == expected
+    assert found == transitions(assertions, life)
+
+
+@law
+@given(stories())
+def test_a_win_or_loss_was_entered_where_it_closed(story: Story) -> None:
+    """The same day as everybody else counts it for."""
+    life = deal_life(known(story.journal, date.max), View(references(story.references), date.max), company())
+    closed = closing(life)
+    if closed is not None:
+        assert visits(slices_of(story, company(), date.max))[-1].entry.at == closed.since
 
 
 @law

@@ -1,6 +1,5 @@
 """Facts under stable ids, bodies of answers, and the lines of a digest."""
 
-from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -8,24 +7,29 @@ from typing import Any
 import msgspec
 import pytest
 
-from services.pipeline.domain.history import Facts, Slice
-from services.pipeline.domain.stages import Entry, Outcome, Transition
+from services.pipeline.domain.slices import Facts, Slice
+from services.pipeline.domain.visits import Visit, entry_of
 from services.pipeline.wire import Sums, digest_line, funnel_body, money, pipelines_body, stage_changed
 from shared.contracts.records import Fact
-from shared.kernel.money import Money
 from tests.unit.pipeline.stories import company
 
 AT = datetime(2026, 3, 1, 9, tzinfo=UTC)
-ENTRY = Entry(AT, 0, "/crm", "e-1", date(2026, 3, 2))
-WON = Transition(ENTRY, "proposal", "default", "won", Outcome.WON, Money(Decimal("10.50"), "EUR"), estimated=False)
 FACTS = Facts(
     "default", "proposal", "open", Decimal("1.50"), "USD", Decimal("1.5"), False, "ann", None, None, None, None, None,
     None, None, None, None, "A", date(2026, 3, 1), AT, 0, "/crm", "e-1", date(2026, 3, 2),
 )  # fmt: skip
+_CAME = FACTS._replace(
+    stage="won", outcome="won", amount=Decimal("10.50"), currency="EUR", entered_known_on=date(2026, 3, 2)
+)
+
+
+def won(came_from: str | None = "proposal", **other: Any) -> Visit:
+    facts = _CAME._replace(**other)
+    return Visit(entry_of(facts), came_from, facts, None)
 
 
 def test_a_stage_change_is_a_cloud_event_that_can_be_read_again() -> None:
-    message = stage_changed("D-1", WON)
+    message = stage_changed("D-1", won())
     headers = [(name, text.encode()) for name, text in message.headers.items()]
     fact = Fact.decode(message.key.encode(), message.value, headers)
     assert (message.topic, message.key, fact.subject, fact.time) == ("pipeline-events", "D-1", "D-1", AT)
@@ -46,24 +50,24 @@ def test_a_stage_change_is_a_cloud_event_that_can_be_read_again() -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        replace(WON, stage="lost", outcome=Outcome.LOST),
-        replace(WON, entry=ENTRY._replace(event_id="e-2")),
-        replace(WON, entry=ENTRY._replace(source="/erp")),
+        won(stage="lost", outcome="lost"),
+        won(entered_event_id="e-2"),
+        won(entered_source="/erp"),
     ],
 )
-def test_another_transition_has_another_id(other: Transition) -> None:
-    assert stage_changed("D-1", other).headers["ce_id"] != stage_changed("D-1", WON).headers["ce_id"]
+def test_another_transition_has_another_id(other: Visit) -> None:
+    assert stage_changed("D-1", other).headers["ce_id"] != stage_changed("D-1", won()).headers["ce_id"]
 
 
 def test_the_id_is_of_the_deal_the_event_and_the_stage_only() -> None:
     """A late event may change where a deal came from and what it was worth: the fact is still the same one."""
-    told_again = replace(WON, came_from=None, amount=None, entry=ENTRY._replace(sequence=4))
-    assert stage_changed("D-1", told_again).headers["ce_id"] == stage_changed("D-1", WON).headers["ce_id"]
-    assert stage_changed("D-2", WON).headers["ce_id"] != stage_changed("D-1", WON).headers["ce_id"]
+    told_again = won(None, amount=None, currency=None, entered_sequence=4)
+    assert stage_changed("D-1", told_again).headers["ce_id"] == stage_changed("D-1", won()).headers["ce_id"]
+    assert stage_changed("D-2", won()).headers["ce_id"] != stage_changed("D-1", won()).headers["ce_id"]
 
 
 def test_an_ended_deal_goes_nowhere() -> None:
-    message = stage_changed("D-1", replace(WON, stage="proposal", outcome=Outcome.ENDED))
+    message = stage_changed("D-1", won(stage="proposal", outcome="ended"))
     assert msgspec.json.decode(message.value)["to"] is None
 
 

@@ -2,6 +2,8 @@
 
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
+from itertools import pairwise
+from typing import TypeVar
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -54,6 +56,51 @@ def test_what_was_posted_and_asked_is_unpacked_as_it_was(
     standing: Cells = {}
     for cell, amount in entries:
         post(standing, cell, amount)
-    posted, found = unpack_posted(pack_posted(standing, asked), {"mini": LEDGER})
-    assert (posted, found) == (standing, asked)
-    assert all([type(one) for one in amount] == [int, Decimal, int] for amount in posted.values())
+    found = unpack_posted([pack_posted(standing, asked)], {"mini": LEDGER})
+    assert (found.cells, found.asked) == (standing, asked)
+    assert all([type(one) for one in amount] == [int, Decimal, int] for amount in found.cells.values())
+
+
+@given(st.lists(assertions, max_size=6), st.data())
+def test_parts_of_a_journal_make_the_journal(told: list[Assertion], data: st.DataObject) -> None:
+    journal = merge((), told)
+    parts = split(data, data.draw(st.permutations(journal)))
+    assert unpack_journal(*map(pack_journal, parts)) == journal
+
+
+@given(st.lists(st.tuples(cells, measures), max_size=6), st.data())
+def test_parts_of_what_was_posted_add_up(
+    entries: list[tuple[Cell, tuple[int | Decimal, ...]]], data: st.DataObject
+) -> None:
+    standing: Cells = {}
+    parts = []
+    for part in split(data, entries):
+        change: Cells = {}
+        for cell, amount in part:
+            post(standing, cell, amount)
+            post(change, cell, amount)
+        parts.append(pack_posted(change, None))
+    assert unpack_posted(parts, {"mini": LEDGER}).cells == standing
+
+
+def test_the_keys_asked_for_are_those_of_the_last_part_that_says_any() -> None:
+    asked = frozenset({Key("member", "ann"), Key("product", "lamp")})
+    parts = [pack_posted({}, {Key("member", "bob")}), pack_posted({}, asked), pack_posted({}, None)]
+    assert unpack_posted(parts, {"mini": LEDGER}).asked == asked
+
+
+def test_the_last_day_of_learning_is_told_though_its_postings_come_to_nothing() -> None:
+    cell = Cell("mini", date(2026, 3, 2), date(2026, 3, 1), "open", (None, None))
+    parts = [pack_posted({cell: Sums(sign, Decimal(0), 0)}, None) for sign in (1, -1)]
+    posted = unpack_posted(parts, {"mini": LEDGER})
+    assert (posted.cells, posted.until) == ({}, date(2026, 3, 2))
+    assert unpack_posted([], {"mini": LEDGER}).until is None
+
+
+T = TypeVar("T")
+
+
+def split(data: st.DataObject, entries: list[T]) -> list[list[T]]:
+    """The same entries in some parts."""
+    cuts = sorted(data.draw(st.sets(st.integers(0, len(entries)), max_size=3)) | {0, len(entries)})
+    return [entries[start:stop] for start, stop in pairwise(cuts)]

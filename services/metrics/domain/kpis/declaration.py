@@ -20,6 +20,8 @@ class Kind(StrEnum):
     """Products of sums, divided when read."""
     STOCK = "stock"
     """What is there on the evening of the period's last day."""
+    DISTINCT = "distinct"
+    """How many took part in the period, each once: neither periods nor slices add up."""
     DURATION = "duration"
     """Mean, median and p90 of a histogram."""
     BALANCE = "balance"
@@ -135,6 +137,19 @@ class Durations:
         return (self.days, self.deals)
 
 
+@dataclass(frozen=True, slots=True)
+class Distinct:
+    """How many members of a dimension have more than nothing of the part. What has no member counts nobody."""
+
+    part: Part
+    of: str
+    """The dimension whose members are counted."""
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        return (self.part,)
+
+
 class Side(StrEnum):
     """Which customers of a balance count."""
 
@@ -162,7 +177,7 @@ class Balances:
         return (self.billed, self.settled, self.unclaimed)
 
 
-Formula = Total | Quotient | Durations | Balances
+Formula = Total | Quotient | Durations | Distinct | Balances
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +231,8 @@ class Kpi:
                 return Kind.RATIO
             case Durations():
                 return Kind.DURATION
+            case Distinct():
+                return Kind.DISTINCT
             case Balances():
                 return Kind.BALANCE
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from services.metrics.domain.kpis import CATALOGUE
-from services.metrics.domain.kpis.declaration import Kpi, Reach, Term, Total
+from services.metrics.domain.kpis.declaration import Distinct, Kpi, Reach, Term, Total
+from services.metrics.domain.kpis.rules import RULES
 
 _INTRODUCTION = """# KPI reference
 
@@ -21,7 +22,8 @@ at a time (`currency-view=original`).
 
 def page() -> str:
     """The whole page."""
-    return "\n".join([_INTRODUCTION, *_table(), *(line for kpi in CATALOGUE.values() for line in _section(kpi))]) + "\n"
+    sections = (line for kpi in CATALOGUE.values() for line in _section(kpi))
+    return "\n".join([_INTRODUCTION, *_table(), RULES, *sections]) + "\n"
 
 
 def _table() -> Iterator[str]:
@@ -45,6 +47,8 @@ def _section(kpi: Kpi) -> Iterator[str]:
     for basis, formula in kpi.formulas.items():
         sums = "; ".join(f"`{part.name}` = {_terms(part.terms)}{_reach(part.reach)}" for part in formula.parts)
         yield f"- Sums{f' (basis `{basis}`)' if basis else ''}: {sums}"
+    if isinstance(kpi.any_formula, Distinct):
+        yield f"- Counts each once: `{kpi.any_formula.of}`"
     if kpi.beside:
         yield f"- Beside it: {', '.join(f'`{one.part.name}`' for one in kpi.beside)}"
     yield f"- Dimensions: {', '.join(f'`{name}`' for name in kpi.dimensions)}"

@@ -5,6 +5,7 @@ from types import MappingProxyType
 
 from services.metrics.domain.kpis.declaration import (
     Better,
+    Distinct,
     Formula,
     Kpi,
     Measure,
@@ -80,6 +81,19 @@ KPIS: tuple[Kpi, ...] = (
         words="Confirmed orders by order date; cancelled ones are out.",
         null_rule="0 where there is nothing.",
         dimensions=_DOCUMENTS,
+    ),
+    Kpi(
+        slug="active-customers",
+        title=Title("Active customers", "活跃客户数"),
+        unit=Unit.COUNT,
+        better=Better.UP,
+        formulas=MappingProxyType(
+            {"": Distinct(Part("orders", TRADE, (Term(1, "order", Measure.COUNT),)), of="customer")},
+        ),
+        words="Customers with at least one confirmed order in the period, by order date, each counted once; merged "
+        "customers are one. Neither periods nor slices add up.",
+        null_rule="0 where there is nothing. Orders without a customer count nobody.",
+        dimensions=tuple(name for name in _DOCUMENTS if name != "customer"),
     ),
     Kpi(
         slug="revenue",

@@ -1,0 +1,272 @@
+"""A deal's life as known on one day, cut into slices: intervals of time over which the same was true of it."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import NamedTuple
+
+from services.pipeline.domain.stages import Entry, Run, midnight, outcome_of, run_of
+from shared.kernel.journal import Assertion
+from shared.kernel.money import EXACT, Money
+from shared.sales import lookup
+from shared.sales.company import Company
+from shared.sales.deal import DealState, created_on, deal_life, deal_value
+from shared.sales.references import Key, References, View
+
+
+class Facts(NamedTuple):
+    """What is true of a deal, in the order of the columns of its table."""
+
+    pipeline: str
+    stage: str
+    outcome: str
+    amount: Decimal | None
+    """As said, else by the price list on the day of the state; None if neither says."""
+    currency: str | None
+    base_value: Decimal | None
+    """`amount` in base currency at the rate of the state's day; None if there is no amount or no rate yet."""
+    estimated: bool
+    owner_id: str | None
+    team: str | None
+    manager: str | None
+    region: str | None
+    customer_id: str | None
+    """The id that survives merges."""
+    product_id: str | None
+    category: str | None
+    channel_id: str | None
+    business_line: str | None
+    expected_close_on: date | None
+    title: str | None
+    created_on: date
+    entered_stage_at: datetime
+    entered_sequence: int
+    entered_source: str
+    entered_event_id: str
+    entered_known_on: date
+
+
+class Slice(NamedTuple):
+    """What is true from `start` (inclusive) until `end` (exclusive; None: for ever).
+
+    Both are the same instant for a stage that a deal passed through in no time.
+    """
+
+    start: datetime
+    end: datetime | None
+    facts: Facts
+
+
+class _Place(NamedTuple):
+    """What may change within a state, because reference data do."""
+
+    seat: lookup.Seat
+    customer: str | None
+    category: str | None
+
+
+class _Lived(NamedTuple):
+    """One state, and the run of one stage to which it belongs."""
+
+    identity: tuple[str, str]
+    """Of the event that began the state."""
+    state: DealState
+    run: Run
+    entry: Entry
+
+
+class _Piece(NamedTuple):
+    """One state as if it lasted for ever, and until which day of learning it need not be read again."""
+
+    key: tuple[object, ...]
+    starts: tuple[tuple[datetime, Facts], ...]
+    """From each instant on these facts hold."""
+    asked: frozenset[Key]
+    learned: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A deal's life as known on one day. When more is known that comes after it, it is read on from its last state."""
+
+    assertions: Sequence[Assertion]
+    settled: tuple[Slice, ...]
+    """All slices but those of the last state, equal neighbours merged."""
+    last: _Lived
+    born: date
+    piece: _Piece
+    """The last state, cut."""
+    asked: frozenset[Key]
+    learned: date | None
+    """The first later day of learning on which an answer of the references was another one."""
+
+    @property
+    def slices(self) -> list[Slice]:
+        """All of them, in order of time; they tile everything from the first state on."""
+        merged = list(self.settled)
+        _settle(merged, self.piece.starts, None)
+        return merged
+
+    def goes_on(self, assertions: Sequence[Assertion], known: date) -> bool:
+        """Whether these are what was read here, whatever the references learned until then, and only later ones."""
+        count = len(self.assertions)
+        if (self.learned is not None and self.learned <= known) or self.assertions != assertions[:count]:
+            return False
+        new = assertions[count:]
+        created = self.last.state.said.fields.get("created_on")
+        return not new or (
+            self.last.state.since < new[0].stamp.occurred_at
+            and all(one.said.get("created_on", created) == created for one in new)
+        )
+
+
+class Reader:
+    """Reads the lives of one deal, one day of learning after another. What reads the same again is read once."""
+
+    def __init__(self, references: References, company: Company, before: Reading | None = None) -> None:
+        self._references = references
+        self._company = company
+        self._before = before
+        self._pieces = {} if before is None else {before.last.identity: before.piece}
+
+    def read(self, assertions: Sequence[Assertion], view: View) -> Reading:
+        """The life as known on the view's day."""
+        before = self._before
+        if before is not None and not before.goes_on(assertions, view.known):
+            before = None
+        self._before = self._read(before, assertions, view)
+        return self._before
+
+    def _read(self, before: Reading | None, assertions: Sequence[Assertion], view: View) -> Reading:
+        new, merged, last = assertions, list[Slice](), None
+        if before is not None:
+            new, merged, last = assertions[len(before.assertions) :], list(before.settled), before.last
+            _ask(view, before.asked, before.learned)
+        life = deal_life(new, view, self._company, before.last.state if before else None)
+        born = before.born if before else created_on(life)
+        for one, state in zip(new, life, strict=True):
+            now = _lived(last, one, state)
+            if last is not None and not _is_hidden(last, now):
+                _settle(merged, self._piece(last, born, view).starts, state.since)
+            last = now
+        assert last is not None  # noqa: S101 - nothing is read of a deal before its first state
+        piece = self._piece(last, born, view)
+        asked = piece.asked if piece.asked == view.asked else frozenset(view.asked)
+        return Reading(assertions, tuple(merged), last, born, piece, asked, view.learned)
+
+    def _piece(self, lived: _Lived, born: date, view: View) -> _Piece:
+        state = lived.state
+        key = state.since, state.pipeline, state.stage, state.alive, state.said.fields, lived.entry, born
+        piece = self._pieces.get(lived.identity)
+        if piece is None or piece.key != key or (piece.learned is not None and piece.learned <= view.known):
+            own = View(self._references, view.known)
+            starts = tuple(_starts(lived, born, own, self._company))
+            asked = self._before.asked if self._before and self._before.asked == own.asked else frozenset(own.asked)
+            piece = self._pieces[lived.identity] = _Piece(key, starts, asked, own.learned)
+        _ask(view, piece.asked, piece.learned)
+        return piece
+
+
+def _ask(view: View, asked: Iterable[Key], learned: date | None) -> None:
+    """As if the view had been asked for these, and one of its answers was another one on that day."""
+    view.asked.update(asked)
+    if learned is not None and (view.learned is None or learned < view.learned):
+        view.learned = learned
+
+
+def _lived(before: _Lived | None, one: Assertion, state: DealState) -> _Lived:
+    run = run_of(state)
+    entry = before.entry if before is not None and before.run == run else Entry(*one.stamp, one.known_on)
+    return _Lived(one.identity, state, run, entry)
+
+
+def _is_hidden(lived: _Lived, following: _Lived) -> bool:
+    """Whether a state lasted no time and was not even a visit to a stage: the next one holds from the same instant."""
+    since = lived.state.since
+    return since == following.state.since and not (lived.entry.at == since and lived.entry != following.entry)
+
+
+def _settle(merged: list[Slice], starts: Sequence[tuple[datetime, Facts]], end: datetime | None) -> None:
+    """Append the slices of a state that ends there, equal neighbours merged."""
+    for one in _until(starts, end):
+        last = merged[-1] if merged else None
+        if last is not None and last.end == one.start and last.facts == one.facts:
+            merged[-1] = Slice(last.start, one.end, last.facts)
+        else:
+            merged.append(one)
+
+
+def _until(starts: Sequence[tuple[datetime, Facts]], end: datetime | None) -> Iterator[Slice]:
+    """The slices of a state that ends there, or in the instant in which it began."""
+    if end == starts[0][0]:
+        yield Slice(end, end, starts[0][1])
+        return
+    for index, (start, facts) in enumerate(starts):
+        stop = starts[index + 1][0] if index + 1 < len(starts) else None
+        if stop is None or (end is not None and end < stop):
+            stop = end
+        if stop is None or start < stop:  # the state ended before, or a clock change has swallowed the whole day
+            yield Slice(start, stop, facts)
+
+
+def _starts(lived: _Lived, born: date, view: View, company: Company) -> Iterator[tuple[datetime, Facts]]:
+    """A state, cut at the midnights from which its team, customer or category is another one."""
+    state = lived.state
+    facts = _facts(lived, born, view, company)
+
+    def place(day: date) -> _Place:
+        return _place(state, view, day)
+
+    for first, _, where in view.stretches(place, state.day, date.max):
+        yield (state.since if first == state.day else midnight(company.calendar, first)), facts(where)
+
+
+def _place(state: DealState, view: View, day: date) -> _Place:
+    said = state.said
+    seat = lookup.seat_of(view, said.text("owner_id"), day)
+    customer = lookup.survivor_of(view, said.text("customer_id"), day)
+    return _Place(seat, customer, lookup.category_of(view, said.text("product_id"), day))
+
+
+def _facts(lived: _Lived, born: date, view: View, company: Company) -> Callable[[_Place], Facts]:
+    """Everything that holds for the whole state; what is left to say is the place."""
+    state, said, entry = lived.state, lived.state.said, lived.entry
+    value = deal_value(state, view, state.day)
+    money = value.amount
+    base = None if money is None else _base_value(money, view, company, state.day)
+
+    def at(place: _Place) -> Facts:
+        return Facts(
+            pipeline=state.pipeline,
+            stage=state.stage,
+            outcome=outcome_of(state).value,
+            amount=money.amount if money else None,
+            currency=money.currency if money else None,
+            base_value=base,
+            estimated=value.estimated,
+            owner_id=place.seat.member,
+            team=place.seat.team,
+            manager=place.seat.manager,
+            region=place.seat.region,
+            customer_id=place.customer,
+            product_id=said.text("product_id"),
+            category=place.category,
+            channel_id=said.text("channel_id"),
+            business_line=said.text("business_line"),
+            expected_close_on=lookup.day_of(said.fields.get("expected_close_on")),
+            title=said.text("title"),
+            created_on=born,
+            entered_stage_at=entry.at,
+            entered_sequence=entry.sequence,
+            entered_source=entry.source,
+            entered_event_id=entry.event_id,
+            entered_known_on=entry.known_on,
+        )
+
+    return at
+
+
+def _base_value(money: Money, view: View, company: Company, day: date) -> Decimal | None:
+    rate = lookup.rate_of(view, money.currency, company.base_currency, day)
+    return None if rate is None else EXACT.multiply(money.amount, rate)

@@ -1,0 +1,21 @@
+"""Whether two builds of this service say the same, and what they say differently."""
+
+from typing import Any
+
+from services.pipeline.domain.slices import Facts
+from services.pipeline.queries import deals
+from shared.storage.database import Reader
+from shared.storage.differences import row_differences
+
+_COLUMNS = ("deal", "known_from", "known_until", "valid_from", "valid_until", *Facts._fields)
+
+
+async def digest(reader: Reader) -> str:
+    """Over all states of all deals."""
+    found, _count = await deals.digest(reader, None)
+    return found
+
+
+async def differences(reader: Reader, before: str, after: str) -> list[dict[str, Any]]:
+    """The first states of deals that stand in one of two schemas only."""
+    return await row_differences(reader, "deal_state", _COLUMNS, before, after)

@@ -1,0 +1,12 @@
+"""How often Python looks for cycles of garbage: a worker keeps many small objects and makes hardly any cycle."""
+
+import gc
+
+_NEW_OBJECTS = 100_000
+
+
+def collect_seldom() -> None:
+    """Leave alone what was made at the start, and look at the rest only after many more new objects than usual."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_NEW_OBJECTS, 20, 20)

@@ -1,0 +1,101 @@
+"""Postings in PostgreSQL's binary COPY format, put together from pieces: what many rows share is encoded once.
+
+A cell has some thirty columns; its dimensions, amounts, days and fact each come again in the rows of a batch.
+"""
+
+import struct
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+
+from shared.kernel.ledger import Cell, Dimensions, Ledger, Measures
+from shared.kernel.money import plain
+
+HEAD = ("partition", "number", "entity", "known_on", "day", "fact")
+"""The columns of a ledger before its dimensions and measures."""
+
+_SIGNATURE = b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)
+_TRAILER = struct.pack(">h", -1)
+_NULL = struct.pack(">i", -1)
+_ZERO_DAY = date(2000, 1, 1).toordinal()
+_NEGATIVE, _DIGITS, _BASE_DIGITS = 0x4000, 10, 4
+
+_whole = struct.Struct(">ii").pack
+_long = struct.Struct(">iq").pack
+
+Encode = Callable[[Any], bytes]
+
+
+class PostingRows:
+    """Rows of one ledger, appended by one transaction of a partition."""
+
+    def __init__(self, ledger: Ledger, partition: int, number: int) -> None:
+        self.columns = (*HEAD, *ledger.dimension_types, *ledger.measure_types)
+        self.count = 0
+        self._dimensions = [_DIMENSION[kind] for kind in ledger.dimension_types.values()]
+        self._measures = [_MEASURE[kind] for kind in ledger.measure_kinds]
+        self._begin = struct.pack(">h", len(self.columns)) + _whole(4, partition) + _long(8, number)
+        self._pieces: list[bytes] = [_SIGNATURE]
+        self._places: dict[Dimensions, bytes] = {}
+        self._amounts: dict[Measures, bytes] = {}
+
+    def add(self, entity: str, cells: Mapping[Cell, Measures]) -> None:
+        """What an entity posts to this ledger."""
+        begin = self._begin + _text(entity)
+        pieces, places, all_amounts = self._pieces, self._places, self._amounts
+        for (_, known_on, day, fact, dimensions), measures in cells.items():
+            if (place := places.get(dimensions)) is None:
+                place = places[dimensions] = _join(self._dimensions, dimensions)
+            if (amounts := all_amounts.get(measures)) is None:
+                amounts = all_amounts[measures] = _join(self._measures, measures)
+            pieces += (begin, _date(known_on), _date(day), _known_text(fact), place, amounts)
+        self.count += len(cells)
+
+    def packed(self) -> bytes:
+        """All of them, as COPY reads them."""
+        return b"".join((*self._pieces, _TRAILER))
+
+
+def _join(encoders: Iterable[Encode], values: Iterable[object]) -> bytes:
+    return b"".join([_NULL if one is None else encode(one) for encode, one in zip(encoders, values, strict=True)])
+
+
+def _text(value: str) -> bytes:
+    encoded = value.encode()
+    return len(encoded).to_bytes(4, "big") + encoded
+
+
+_known_text = lru_cache(maxsize=65536)(_text)
+"""Stages, members, products and customers come again and again."""
+
+
+@lru_cache(maxsize=4096)
+def _date(day: date) -> bytes:
+    return _whole(4, day.toordinal() - _ZERO_DAY)
+
+
+@lru_cache(maxsize=65536)
+def _numeric(value: Decimal) -> bytes:
+    """Digits in base 10,000, with as many after the point as the number needs; `abs` would round."""
+    whole, _, fraction = plain(value.copy_abs()).partition(".")
+    whole = whole.zfill(-(-len(whole) // _BASE_DIGITS) * _BASE_DIGITS)
+    digits = whole + fraction.ljust(-(-len(fraction) // _BASE_DIGITS) * _BASE_DIGITS, "0")
+    groups = [int(digits[at : at + _BASE_DIGITS]) for at in range(0, len(digits), _BASE_DIGITS)]
+    weight = len(whole) // _BASE_DIGITS - 1
+    while groups and not groups[-1]:
+        groups.pop()
+    leading = next((place for place, group in enumerate(groups) if group), 0)
+    groups, weight = groups[leading:], weight - leading if groups else 0
+    sign = _NEGATIVE if value < 0 else 0
+    body = struct.pack(f">hhHh{len(groups)}h", len(groups), weight, sign, len(fraction), *groups)
+    return len(body).to_bytes(4, "big") + body
+
+
+_DIMENSION: Mapping[type, Encode] = {
+    str: _known_text,
+    int: lambda value: _whole(4, value),
+    bool: lambda value: b"\0\0\0\1\1" if value else b"\0\0\0\1\0",
+}
+_MEASURE: Mapping[type, Encode] = {int: lambda value: _long(8, value), Decimal: _numeric}
