@@ -12,7 +12,7 @@ from decimal import Decimal
 import msgspec
 
 from services.metrics.domain.ledgers import LEDGERS
-from services.metrics.domain.slices import SLICES, Slices
+from services.metrics.domain.slices import SLICES, SUMMARY_KEY, Cut, Slices
 from shared.kernel.ledger import Cell, Cells, Ledger, Measures, difference
 from shared.storage.database import Database, Reader
 from shared.storage.encoding import unpack_posted
@@ -23,6 +23,7 @@ SHOWN = 20
 """Differences told of each kind; the rest is counted."""
 _SCALE = 24
 """Digits after the point in a digest: amounts have 6, quantities 6 and rates 12."""
+_MONTH = "date_trunc('month', day::timestamp)::date"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +58,8 @@ async def audit(database: Database) -> AuditReport:
     async with database.read() as reader:
         found = _Findings()
         for slices in SLICES.values():
-            for dimension in ("", *slices.single):
-                found.summaries.add(await _wrong_sums(reader, slices, dimension))
+            for cut in slices.cuts:
+                found.summaries.add(await _wrong_sums(reader, slices, cut))
         entities = await _compare_entities(reader, found)
         found.entities.add([Difference(entity, {}, {}) for entity in await _strangers(reader)])
     shown = (*found.summaries.shown, *found.entities.shown)
@@ -81,32 +82,37 @@ class _Findings:
     entities: _Kind = field(default_factory=_Kind)
 
 
-async def _wrong_sums(reader: Reader, slices: Slices, dimension: str) -> list[Difference]:
-    """Summary less ledger, by row of one dimension; only what does not come to nothing."""
+async def _wrong_sums(reader: Reader, slices: Slices, cut: Cut) -> list[Difference]:
+    """Summary less ledger, by row of one cut; only what does not come to nothing."""
     measures = list(slices.ledger.measure_types)
-    key = ["grain", "start", "fact", "dimension_id", *slices.kept]
-    of_summary = ", ".join(["grain", "start", "fact", "dimension_id", *slices.kept, *measures])
-    single = f"l.{dimension}" if dimension else "NULL::text"
-    kept = ", ".join(f"l.{name}" for name in slices.kept)
-    negated = ", ".join(f"-l.{name}" for name in measures)
+    key = [name for name in (*SUMMARY_KEY, *slices.kept) if name != "cut"]
+    members = [f"l.{name}::text" for name in cut.dimensions]
+    dimension, other = [*members, "NULL::text", "NULL::text"][:2]
+    ledger = {"dimension_id": dimension, "other_id": other, **{name: f"l.{name}" for name in ("fact", *slices.kept)}}
     rows = await reader.rows(
         f"""SELECT {", ".join(key)}, {", ".join(f"sum({name}) AS {name}" for name in measures)} FROM (
-              SELECT {of_summary} FROM {slices.table} WHERE dimension = $1
+              SELECT {", ".join((*key, *measures))} FROM {slices.table} WHERE cut = $1
               UNION ALL
-              SELECT grain, start, l.fact, {single}, {kept}, {negated}
+              SELECT {", ".join([*(ledger.get(name, name) for name in key), *(f"-l.{name}" for name in measures)])}
               FROM {slices.ledger.name} l JOIN seal s ON s.partition = l.partition AND s.ledger = $2
-              CROSS JOIN LATERAL (VALUES ('day', l.day), ('month', date_trunc('month', l.day::timestamp)::date))
-                AS unit (grain, start)
-              WHERE l.number < s.number OR (l.number = s.number AND l.entity <= s.entity)
+              CROSS JOIN LATERAL (VALUES
+                  ('day', l.day, NULL), ('month', {_MONTH}, NULL),
+                  ('known', {_MONTH}, date_trunc('month', l.known_on::timestamp)::date)) AS unit (grain, start, known)
+              WHERE (l.number < s.number OR (l.number = s.number AND l.entity <= s.entity))
+                AND ($3 OR grain <> 'day') AND NOT ($5 AND grain = 'known') AND start IS DISTINCT FROM known
+                AND ($4::text[] = '{{}}' OR l.fact = ANY($4))
             ) AS both_sides GROUP BY {", ".join(key)}
             HAVING {" OR ".join(f"sum({name}) <> 0" for name in measures)}""",  # noqa: S608 - declared names
-        dimension,
+        cut.name,
         slices.ledger.name,
+        cut.by_day,
+        sorted(cut.facts),
+        cut.of_now,
     )
     return [
         Difference(
             slices.table,
-            {"dimension": dimension, **{name: row[name] for name in key}},
+            {"cut": cut.name, **{name: row[name] for name in key}},
             {name: row[name] for name in measures if row[name]},
         )
         for row in rows
@@ -119,7 +125,7 @@ async def _compare_entities(reader: Reader, found: _Findings) -> int:
         rows = await reader.rows(
             "SELECT kind, id, posted FROM entity WHERE (kind, id) > ($1, $2) ORDER BY kind, id LIMIT $3", *after, CHUNK
         )
-        remembered = {f"{row['kind']}/{row['id']}": unpack_posted(row["posted"], LEDGERS)[0] for row in rows}
+        remembered = {f"{row['kind']}/{row['id']}": unpack_posted(row["posted"], LEDGERS).cells for row in rows}
         standing = await _standing(reader, list(remembered))
         for entity, cells in remembered.items():
             found.entities.add(_excess(entity, difference(standing.get(entity, {}), cells)))
@@ -187,9 +193,6 @@ async def digest(reader: Reader) -> str:
             for line in await _lines(reader, ledger, month["month"]):
                 hashing.update(line)
     return hashing.hexdigest()
-
-
-_MONTH = "date_trunc('month', day::timestamp)::date"
 
 
 async def _lines(reader: Reader, ledger: Ledger, month: date) -> Iterable[bytes]:

@@ -3,13 +3,17 @@
 Which of them is an affair of this module. What it gives is always exact, up to the positions of the reader's snapshot.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
-from services.metrics.domain.slices import SLICES, Slices
+from services.metrics.domain.slices import CLOSINGS, SLICES, Cut, Slices
 from shared.kernel.ledger import Ledger
 from shared.kernel.period import Grain
+
+_DAY = timedelta(days=1)
+_SHORT = (Grain.DAY, Grain.WEEK)
+"""Buckets that months do not fit into."""
 
 Members = Mapping[str, Sequence[str | int | None]]
 """Dimension → the values that are wanted; None among them means those without a value."""
@@ -35,8 +39,7 @@ class Question:
     grain: Grain | None = None
     """The buckets into which the reader cuts the rows by their `day`; None is one bucket for the whole range."""
     known_at: date | None = None
-    """As known at the end of this business date; None is as known now. Ask with None whenever it may be: only present
-    knowledge is summarised."""
+    """As known at the end of this business date; None is as known now."""
     with_related: bool = False
     """Count related parties too (or slice by `related`)."""
 
@@ -57,14 +60,14 @@ class Source:
 
 def source(question: Question) -> Source:
     """The FROM clause that answers the question; its alias is `source`."""
-    slices = SLICES[question.ledger.name]
-    dimension = slices.answers({*question.by, *question.where})
-    if question.known_at is not None or dimension is None:
-        writing = _Writing()
+    slices, writing = SLICES[question.ledger.name], _Writing()
+    cut = slices.cut_for({*question.by, *question.where}, question.facts)
+    block = None if cut is None else _block(question, cut)
+    if cut is None or block is None:
         return Source(f"({_ledger(question, writing)}) AS source", tuple(writing.values), summarised=False)
-    writing = _Writing()
     ledger = writing.bind(question.ledger.name)
-    parts = (_summary(question, slices, dimension, writing), _tail(question, writing))
+    parts = [*_summaries(question, slices, cut, block, writing), _tail(block.inside(question), writing)]
+    parts += [_ledger(rest, writing, learned_from) for rest, learned_from in block.outside(question)]
     sql = f"(WITH tail AS ({_TAIL.format(ledger=ledger)}) {' UNION ALL '.join(parts)}) AS source"
     return Source(sql, tuple(writing.values), summarised=True)
 
@@ -83,6 +86,48 @@ _TAIL = """SELECT p.partition, coalesce(s.number, 1) AS number, coalesce(s.entit
 """Of each partition, the postings that are applied but not summarised yet: from `number` on, after `entity` in it."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """The days and the knowledge for which a summary answers."""
+
+    first: date | None
+    """None is since ever."""
+    last: date
+    learned_before: date | None
+    """None is whatever is known."""
+    by_day: bool
+
+    def inside(self, question: Question) -> Question:
+        """The question within the block."""
+        known_at = None if self.learned_before is None else self.learned_before - _DAY
+        return replace(question, start=self.first, end=self.last, known_at=known_at)
+
+    def outside(self, question: Question) -> Iterator[tuple[Question, date | None]]:
+        """What is left of it: earlier days, later days, and what was learned of the block's own days since then."""
+        if self.first is not None and self.first != question.start:
+            yield replace(question, end=self.first - _DAY), None
+        if self.last != question.end:
+            yield replace(question, start=self.last + _DAY), None
+        if (
+            question.known_at is not None
+            and self.learned_before is not None
+            and self.learned_before <= question.known_at
+        ):
+            yield replace(question, start=self.first, end=self.last), self.learned_before
+
+
+def _block(question: Question, cut: Cut) -> _Block | None:
+    """All the days where they are summed singly, whole months otherwise; None if there are none."""
+    start, end, known_at = question.start, question.end, question.known_at
+    if known_at is None and cut.by_day:
+        return _Block(start, end, None, by_day=True)
+    first = None if start is None else _month(start - _DAY, 1)
+    beyond = _month(end + _DAY, 0)
+    if question.grain in _SHORT or (first is not None and first >= beyond) or (cut.of_now and known_at is not None):
+        return None
+    return _Block(first, beyond - _DAY, None if known_at is None else _month(known_at + _DAY, 0), by_day=False)
+
+
 class _Writing:
     """Collects parameters while SQL is written."""
 
@@ -94,10 +139,13 @@ class _Writing:
         return f"${len(self.values)}"
 
 
-def _ledger(question: Question, writing: _Writing) -> str:
+def _ledger(question: Question, writing: _Writing, learned_from: date | None = None) -> str:
+    lately = "" if learned_from is None else f" AND l.known_on >= {writing.bind(learned_from)}"
+    if "days" in question.by and CLOSINGS.issuperset(question.facts):
+        lately += " AND l.days IS NOT NULL"  # says nothing new, but these have an index of their own
     return f"""SELECT {_columns(question, "l")} FROM {question.ledger.name} l
                JOIN position p ON p.partition = l.partition
-               WHERE l.number <= p.number AND {_filter(question, writing, "l")}"""  # noqa: S608
+               WHERE l.number <= p.number AND {_filter(question, writing, "l")}{lately}"""  # noqa: S608
 
 
 def _tail(question: Question, writing: _Writing) -> str:
@@ -111,15 +159,42 @@ def _tail(question: Question, writing: _Writing) -> str:
                  AND (l.number > t.number OR l.entity > t.entity) AND {_filter(question, writing, "l")}"""  # noqa: S608
 
 
-def _summary(question: Question, slices: Slices, dimension: str, writing: _Writing) -> str:
-    given = {name: _in(f"s.{'dimension_id' if name == dimension else name}", wanted, writing)
-             for name, wanted in question.where.items()}  # fmt: skip
-    conditions = [f"s.dimension = {writing.bind(dimension)}", f"s.fact = ANY({writing.bind(list(question.facts))})"]
-    conditions += [*given.values(), *_unrelated(question, "s"), _range(question, writing)]
+def _summaries(question: Question, slices: Slices, cut: Cut, block: _Block, writing: _Writing) -> Iterator[str]:
+    """The rows of the block. What was known then is what is known now less what was learned later; of months that
+    had not begun then, it is what was learned before."""
+    inside = block.inside(question)
+
+    def rows(range_: str, sign: str = "") -> str:
+        return _summary(inside, slices, cut, range_, writing, sign)
+
+    if block.by_day:
+        yield rows(_days_and_months(inside, writing))
+    elif block.learned_before is None:
+        yield rows(_months("month", inside, writing))
+    else:
+        then = f"{writing.bind(block.learned_before)}::date"
+        yield rows(f"{_months('month', inside, writing)} AND s.start < {then}")
+        yield rows(f"{_months('known', inside, writing)} AND s.start < {then} AND s.known >= {then}", "-")
+        yield rows(f"{_months('known', inside, writing)} AND s.start >= {then} AND s.known < {then}")
+
+
+def _summary(question: Question, slices: Slices, cut: Cut, range_: str, writing: _Writing, sign: str = "") -> str:
+    held = dict(zip(cut.dimensions, ("s.dimension_id", "s.other_id"), strict=False))
+    conditions = [f"s.cut = {writing.bind(cut.name)}", f"s.fact = ANY({writing.bind(list(question.facts))})", range_]
+    conditions += [_in(held.get(name, f"s.{name}"), wanted, writing) for name, wanted in question.where.items()]
+    conditions += _unrelated(question, "s")
     columns = ["s.fact", "s.start AS day"]
-    columns += [f"s.dimension_id AS {name}" if name == dimension else f"s.{name}" for name in question.by]
-    columns += [f"s.{name}" for name in question.ledger.measure_types]
+    columns += [_read(question.ledger, name, held) for name in question.by]
+    columns += [f"{sign}s.{name} AS {name}" for name in question.ledger.measure_types]
     return f"SELECT {', '.join(columns)} FROM {slices.table} s WHERE {' AND '.join(conditions)}"  # noqa: S608
+
+
+def _read(ledger: Ledger, name: str, held: Mapping[str, str]) -> str:
+    """A dimension out of a summary, which holds the members of a cut as texts."""
+    if name not in held:
+        return f"s.{name}"
+    cast = "::int" if ledger.dimension_types[name] is int else ""
+    return f"{held[name]}{cast} AS {name}"
 
 
 def _columns(question: Question, alias: str) -> str:
@@ -149,17 +224,20 @@ def _in(column: str, wanted: Sequence[str | int | None], writing: _Writing) -> s
     return f"({among} OR {column} IS NULL)" if len(said) < len(wanted) else among
 
 
-def _range(question: Question, writing: _Writing) -> str:
+def _months(grain: str, inside: Question, writing: _Writing) -> str:
+    since = "" if inside.start is None else f" AND s.start >= {writing.bind(inside.start)}"
+    return f"s.grain = '{grain}'{since} AND s.start <= {writing.bind(inside.end)}"
+
+
+def _days_and_months(inside: Question, writing: _Writing) -> str:
     """Whole months as months, the days before and after them as days; days only where a bucket is shorter."""
-    start, end = question.start, question.end
+    start, end = inside.start, inside.end
     days = "s.grain = 'day'"
-    if question.grain in (Grain.DAY, Grain.WEEK):
+    first = None if start is None else _month(start - _DAY, 1)
+    beyond = _month(end + _DAY, 0)
+    if inside.grain in _SHORT or (first is not None and first >= beyond):
         since = "" if start is None else f" AND s.start >= {writing.bind(start)}"
         return f"{days}{since} AND s.start <= {writing.bind(end)}"
-    first = None if start is None else _month(start - timedelta(days=1), 1)
-    beyond = _month(end + timedelta(days=1), 0)
-    if first is not None and first >= beyond:
-        return f"{days} AND s.start BETWEEN {writing.bind(start)} AND {writing.bind(end)}"
     since = "" if first is None else f" AND s.start >= {writing.bind(first)}"
     months = f"s.grain = 'month'{since} AND s.start < {writing.bind(beyond)}"
     edges = f"s.start BETWEEN {writing.bind(beyond)} AND {writing.bind(end)}"

@@ -15,8 +15,8 @@ from shared.storage.position import FencedError
 
 _LOG = structlog.get_logger(__name__)
 
-LIMIT = 5_000
-"""Postings of one partition that one transaction adds: a second of work at most."""
+LIMIT = 10_000
+"""Postings of one partition that one transaction adds: some seconds of work."""
 
 
 async def summarise(database: Database, *, limit: int = LIMIT) -> None:
@@ -29,16 +29,15 @@ async def summarise_some(database: Database, *, limit: int = LIMIT) -> bool:
     """One step for each ledger; whether anything is left to add."""
     left = False
     for slices in SLICES.values():
+        await _index_blocks(database, slices)
         async with database.write() as writer:
             left |= await seal_step(writer, slices, limit)
-    if not left:
-        for slices in SLICES.values():
-            await _index_blocks(database, slices)
     return left
 
 
 async def _index_blocks(database: Database, slices: Slices) -> None:
-    """Let the block-range indexes know the new blocks: a block that they do not know is read by every question."""
+    """Let the block-range indexes know the new blocks: a block that they do not know is read by every question, and by
+    every step of a summariser that is far behind."""
     async with database.write() as writer:
         for column in ("number", "day", "known_on"):
             await writer.value("SELECT brin_summarize_new_values($1::regclass)", f"{slices.ledger.name}_{column}")

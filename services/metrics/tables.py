@@ -3,7 +3,7 @@
 from sqlalchemy import BigInteger, Boolean, Column, Date, Index, Integer, MetaData, Numeric, Table, Text, text
 
 from services.metrics.domain.ledgers import DEALS, LEDGERS
-from services.metrics.domain.slices import SLICES, Slices
+from services.metrics.domain.slices import SLICES, SUMMARY_KEY, Slices
 from shared.storage.tables import fold_tables, ledger_table, stream_tables
 
 metadata = MetaData()
@@ -18,31 +18,29 @@ Index(
     _ledgers[DEALS.name].c.day,
     postgresql_where=text("days IS NOT NULL"),
 )
-"""Cycles are told as medians, which no sum can give: the few postings that carry `days` are read one by one."""
+"""Cycles by member or product are in no summary: the few postings that carry `days` are read one by one."""
 
 
 def _summary_table(slices: Slices) -> Table:
-    """Sums of a ledger by one dimension, day and fact. `dimension` is "" in the rows that tell no single one apart."""
+    """Sums of a ledger by fact, day or month, and the members (`dimension_id`, `other_id`) of a cut's dimensions."""
     ledger = slices.ledger
     kept = [Column(name, Boolean if ledger.dimension_types[name] is bool else Text) for name in slices.kept]
     measures = ledger.measure_types.items()
     return Table(
         slices.table,
         metadata,
-        Column("dimension", Text, nullable=False),
+        Column("cut", Text, nullable=False, comment="names of dimensions, joined by +"),
         Column("dimension_id", Text),
-        Column("grain", Text, nullable=False, comment="day or month"),
+        Column("other_id", Text),
+        Column("grain", Text, nullable=False, comment="day; month; known: by month what was learned in another one"),
         Column("start", Date, nullable=False, comment="the day, or the first of the month"),
+        Column("known", Date, comment="first of the month; null: whenever it became known"),
         Column("fact", Text, nullable=False),
         *kept,
         *(Column(name, BigInteger if kind is int else Numeric, nullable=False) for name, kind in measures),
         Index(
             f"{slices.table}_key",
-            "dimension",
-            "grain",
-            "fact",
-            "start",
-            "dimension_id",
+            *SUMMARY_KEY,
             *slices.kept,
             unique=True,
             postgresql_nulls_not_distinct=True,

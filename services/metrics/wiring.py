@@ -1,6 +1,7 @@
 """The composition root of metrics: the only place that builds its parts and puts them together."""
 
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -9,44 +10,48 @@ from services.metrics.alert_desk import Desk, receiver_of
 from services.metrics.alert_job import AlertJob
 from services.metrics.alerting import Evaluator
 from services.metrics.alertmanager import AlertmanagerSender
-from services.metrics.api import routes
+from services.metrics.api import kept_route, routes
+from services.metrics.audit import digest
 from services.metrics.consumers import CONSUMERS
 from services.metrics.gauges import Gauges
 from services.metrics.migrations import HEAD
+from services.metrics.queries.builds import differences
 from services.metrics.queries.snapshot import Questions
 from services.metrics.settings import Settings
 from services.metrics.summaries import Pace, Summariser
 from services.metrics.webhooks import Webhook, WebhookSender
-from shared.http.app import create_app
+from shared.http.app import Surroundings, create_app
 from shared.http.client import Deliverer
+from shared.http.hits import HitsFirst
+from shared.http.observing import Observer
 from shared.kernel.clock import Clock, SystemClock
-from shared.runtime.api import serve_api
 from shared.runtime.folding import (
-    API_CONNECTIONS,
     VERSION,
     migrate_service,
     readiness,
+    run_folding_api,
     run_folding_worker,
     service_database,
     surroundings,
     worker_connections,
 )
+from shared.runtime.rebuilding import Rebuildable
 from shared.runtime.shutdown import Shutdown
 from shared.runtime.worker import Job
 from shared.storage.database import Database
 from shared.telemetry.metrics import Metrics
 
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
 
 async def run_migrate(settings: Settings, _shutdown: Shutdown) -> None:
     """Bring the schemas to their newest revision."""
-    await migrate_service(settings, Path(__file__).parent / "migrations")
+    await migrate_service(settings, _MIGRATIONS)
 
 
 async def run_api(settings: Settings, shutdown: Shutdown) -> None:
     """Serve HTTP."""
-    async with service_database(settings, "api", size=API_CONNECTIONS) as database:
-        app = build_api(settings, database, Metrics(), SystemClock())
-        await serve_api(app, host=settings.http_host, port=settings.http_port, shutdown=shutdown)
+    await run_folding_api(settings, shutdown, partial(build_api, settings))
 
 
 async def run_worker(settings: Settings, shutdown: Shutdown) -> None:
@@ -56,10 +61,11 @@ async def run_worker(settings: Settings, shutdown: Shutdown) -> None:
         service_database(settings, "worker", size=worker_connections(settings)) as database,
         Deliverer(clock=clock) as deliverer,
     ):
-        jobs: dict[str, Job] = {
-            "summaries": Summariser(database, Pace(least=settings.metrics_summary_least)).run,
-            "alerts": build_alerts(settings, database, deliverer, metrics, clock).run,
-        }
+
+        def jobs() -> dict[str, Job]:
+            watching = build_alerts(settings, database, deliverer, metrics, clock)
+            return {**_summaries(settings, database), "alerts": watching.run}
+
         await run_folding_worker(
             settings,
             shutdown,
@@ -72,16 +78,38 @@ async def run_worker(settings: Settings, shutdown: Shutdown) -> None:
         )
 
 
-def build_api(settings: Settings, database: Database, metrics: Metrics, clock: Clock) -> FastAPI:
-    """The application."""
+def _summaries(settings: Settings, database: Database) -> dict[str, Job]:
+    return {"summaries": Summariser(database, Pace(least=settings.metrics_summary_least)).run}
+
+
+def rebuildable(settings: Settings) -> Rebuildable:
+    """What a new build is made of: its summaries too, so that it is as fast as the one before. It judges no alerts."""
+    handler = CONSUMERS["sales-events"](settings.company())
+    return Rebuildable(settings, handler, _MIGRATIONS, digest, differences, partial(_summaries, settings))
+
+
+def build_api(settings: Settings, database: Database, metrics: Metrics, clock: Clock) -> HitsFirst:
+    """The application behind the answers that are kept."""
+    around = surroundings(settings, metrics, readiness(settings, database, clock, HEAD), clock)
+    app = _application(settings, database, around)
+    return HitsFirst(
+        app,
+        route=kept_route(),
+        snapshots=app.state.questions,
+        keys=around.keys,
+        observer=Observer(around.service, metrics, clock),
+    )
+
+
+def _application(settings: Settings, database: Database, around: Surroundings) -> FastAPI:
     app = create_app(
-        surroundings(settings, metrics, readiness(settings, database, clock, HEAD), clock),
+        around,
         title="Quintant metrics",
         version=VERSION,
         description="Every KPI from the books: by any slice, over any range, as known on any day.",
         routers=routes(),
     )
-    app.state.questions = _questions(settings, database, clock)
+    app.state.questions = _questions(settings, database, around.clock)
     app.state.desk = _desk(settings, app.state.questions)
     return app
 
@@ -108,7 +136,6 @@ def _questions(settings: Settings, database: Database, clock: Clock) -> Question
     return Questions(
         database,
         clock,
-        settings.generation,
         settings.metrics_wait_seconds,
         settings.company(),
         settings.metrics_receivable_basis,

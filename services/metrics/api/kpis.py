@@ -53,7 +53,9 @@ async def get_kpi(
     if format_ == "csv":
         columns, lines = table(body)
         return csv_answer(request, columns, lines, snapshot.freshness, filename=f"{slug}.csv")
-    return answer(request, body, snapshot.freshness)
+    if after is not None:
+        return answer(request, body, snapshot.freshness)
+    return questions.kept.answer(request, body, snapshot.sighting, reconstructed=snapshot.freshness.reconstructed)
 
 
 @router.get("/{slug}/lineage", summary="Where one number comes from", responses=problem_responses(400, 404))

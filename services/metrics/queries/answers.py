@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from services.metrics.domain.figures import Figure, Group
 from services.metrics.domain.histogram import durations
 from services.metrics.domain.inquiry import Inquiry
-from services.metrics.domain.kpis.declaration import Balances, Durations, Quotient, Total
+from services.metrics.domain.kpis.declaration import Balances, Distinct, Durations, Quotient, Total
 from services.metrics.domain.spans import Edges, Span, compared, count, cut, whole
 from services.metrics.queries.balances import read_balances
 from services.metrics.queries.quotients import nothing, read_quotients
-from services.metrics.queries.sums import question_of, read_bounds, read_histograms
+from services.metrics.queries.sums import question_of, read_bounds, read_distinct, read_histograms
 from shared.kernel.errors import TooLargeError
 from shared.kernel.period import Period
 from shared.sales.company import Company
@@ -65,6 +65,8 @@ async def read_figures(reader: Reader, inquiry: Inquiry, spans: Sequence[Span], 
             figures = await read_quotients(reader, inquiry, spans, company.pipelines.stages)
         case Durations():
             figures = await _durations(reader, inquiry, inquiry.formula, spans)
+        case Distinct():
+            figures = await _distinct(reader, inquiry, inquiry.formula, spans)
         case Balances():
             figures = await read_balances(reader, inquiry, inquiry.formula, spans)
     if not inquiry.by:
@@ -81,6 +83,18 @@ async def _durations(reader: Reader, inquiry: Inquiry, formula: Durations, spans
     return {
         (edges.place_of[bucket], group): durations(histogram, inquiry.kpi.digits)
         for (bucket, group), histogram in histograms.items()
+        if bucket in edges.place_of
+    }
+
+
+async def _distinct(reader: Reader, inquiry: Inquiry, formula: Distinct, spans: Sequence[Span]) -> Figures:
+    edges = Edges.of(spans)
+    part = formula.part
+    question = question_of(inquiry, part.ledger, part.facts, start=spans[0].start, end=spans[-1].last)
+    counts = await read_distinct(reader, question, formula.of, edges.thresholds)
+    return {
+        (edges.place_of[bucket], group): Figure(count, {})
+        for (bucket, group), count in counts.items()
         if bucket in edges.place_of
     }
 

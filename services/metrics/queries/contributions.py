@@ -88,6 +88,15 @@ class Contributions:
         )
         return [(row["entity"], self._posting(row)) for row in rows]
 
+    async def distinct(self, reader: Reader, of: str) -> int:
+        """How many members of a dimension the first part has more than nothing of."""
+        counted: int = await reader.value(
+            f"""SELECT count(*) FROM (SELECT FROM ({self.sql}) AS counted WHERE "{of}" IS NOT NULL
+                GROUP BY "{of}" HAVING sum(c0) > 0) AS present""",  # noqa: S608
+            *self.values,
+        )
+        return counted
+
     async def accounts(self, reader: Reader) -> dict[Account, Number]:
         """The first part by customer and currency."""
         rows = await reader.rows(

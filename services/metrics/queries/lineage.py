@@ -11,7 +11,7 @@ from datetime import date
 from services.metrics.domain.evidence import Stretch, ledgers_of, number_of, stretches
 from services.metrics.domain.figures import total
 from services.metrics.domain.inquiry import Inquiry, View
-from services.metrics.domain.kpis.declaration import Balances
+from services.metrics.domain.kpis.declaration import Balances, Distinct
 from services.metrics.domain.ledgers import LEDGERS
 from services.metrics.queries.contributions import Account, Pinned, Posting, Scope, contributions
 from shared.kernel.journal import Assertion
@@ -66,7 +66,10 @@ async def read_lineage(
     rows = [row for selection in selections for row in await selection.rows(reader, listed)]
     evidence = await _evidence(reader, inquiry.asked.known_at, listed, rows)
     references = await _references(reader, evidence, inquiry.asked.known_at)
-    return Lineage(number_of(inquiry, parts), parts, evidence, references, len(names) > limit)
+    counted = dict(parts)
+    if isinstance(inquiry.formula, Distinct):
+        counted[inquiry.formula.of] = await selections[0].distinct(reader, inquiry.formula.of)
+    return Lineage(number_of(inquiry, counted), parts, evidence, references, len(names) > limit)
 
 
 async def _accounts(reader: Reader, scope: Scope, found: Iterable[Stretch]) -> list[Account]:
@@ -92,7 +95,7 @@ async def _evidence(
         key = _key(name)
         entity = entities.get(key)
         journal = _known(entity.journal, known_at) if entity else []
-        evidence.append(Evidence(key, _together(own), own, journal, sorted(entity.asked) if entity else []))
+        evidence.append(Evidence(key, _together(own), own, journal, sorted(entity.standing.asked) if entity else []))
     return evidence
 
 

@@ -18,7 +18,7 @@ from services.metrics.domain.figures import (
 )
 from services.metrics.domain.histogram import durations
 from services.metrics.domain.inquiry import Inquiry
-from services.metrics.domain.kpis.declaration import Balances, Beside, Durations, Quotient, Total, Unit
+from services.metrics.domain.kpis.declaration import Balances, Beside, Distinct, Durations, Quotient, Total, Unit
 from services.metrics.domain.spans import Span
 from services.metrics.queries.parts import Pipelines, read_parts
 from services.metrics.queries.sums import question_of, read_bounds
@@ -27,6 +27,8 @@ from shared.kernel.ledger import Number
 from shared.storage.database import Reader
 
 _UNIT = "unit"
+_Counting = Mapping[str, Sequence[tuple[str, tuple[str, str]]]]
+"""What is counted beside the number → the parts, facts and columns that it is added up from."""
 _NO_SUMS: Mapping[str, Facts] = {}
 
 
@@ -38,8 +40,9 @@ async def read_quotients(
     by_unit = inquiry.kpi.unit is Unit.UNITS and _UNIT not in inquiry.by
     series = await read_parts(reader, inquiry, parts, spans, pipelines, by=(_UNIT,) if by_unit else ())
     days = await _days(reader, inquiry, spans)
+    counting = _counting(inquiry)
     figures = {
-        (place, group): _figure(inquiry, sums, days.get(place))
+        (place, group): _figure(inquiry, sums, days.get(place), counting)
         for (place, group), sums in series.items()
         if any(any(facts.values()) for facts in sums.values())
     }
@@ -50,20 +53,23 @@ def nothing(inquiry: Inquiry) -> Figure:
     """The figure of a slice in which nothing stands."""
     match inquiry.formula:
         case Total() | Quotient():
-            return _figure(inquiry, _NO_SUMS, None)
+            return _figure(inquiry, _NO_SUMS, None, _counting(inquiry))
         case Durations():
             return durations({}, inquiry.kpi.digits)
+        case Distinct():
+            return Figure(0, {})
         case Balances(side):
             return balance(side, (), ZERO, 0)
 
 
-def _figure(inquiry: Inquiry, sums: Mapping[str, Facts], days: int | None) -> Figure:
+def _figure(inquiry: Inquiry, sums: Mapping[str, Facts], days: int | None, counting: _Counting) -> Figure:
     kpi, view, formula = inquiry.kpi, inquiry.asked.view, inquiry.formula
     assert isinstance(formula, Total | Quotient)  # noqa: S101 - the others are read elsewhere
     parts = {part.name: part_sum(part, sums.get(part.name, {}), view) for part in formula.parts}
     value = quotient(formula, parts, kpi.digits) if isinstance(formula, Quotient) else parts[formula.part.name]
     beside = {one.part.name: _beside(inquiry, one, sums, days) for one in kpi.beside}
-    return Figure(value, parts, _counts(inquiry, sums), beside=beside)
+    counts = {name: int(total(sums.get(p, {}).get(at, 0) for p, at in places)) for name, places in counting.items()}
+    return Figure(value, parts, counts, beside=beside)
 
 
 def _beside(inquiry: Inquiry, beside: Beside, sums: Mapping[str, Facts], days: int | None) -> Number | None:
@@ -71,18 +77,15 @@ def _beside(inquiry: Inquiry, beside: Beside, sums: Mapping[str, Facts], days: i
     return divided(amount, days or 0, inquiry.kpi.digits) if beside.per_day_since else amount
 
 
-def _counts(inquiry: Inquiry, sums: Mapping[str, Facts]) -> dict[str, int]:
-    """Each fact once, however many parts it stands in."""
+def _counting(inquiry: Inquiry) -> _Counting:
+    """Each fact once, however many parts it stands in. The same for all rows."""
     part_of = {fact: part for part in counted_parts(inquiry.formula) for fact in counted_facts(part)}
-    names = {
-        name: column
-        for part in part_of.values()
-        for name, column in counted_columns(inquiry.kpi, part.ledger, inquiry.asked.view).items()
-    }
-    return {
-        name: int(total(sums.get(part.name, {}).get((fact, column), 0) for fact, part in part_of.items()))
-        for name, column in names.items()
-    }
+    counting: dict[str, list[tuple[str, tuple[str, str]]]] = {}
+    for fact, part in part_of.items():
+        columns = counted_columns(inquiry.kpi, part.ledger, inquiry.asked.view)
+        for name, column in columns.items():
+            counting.setdefault(name, []).append((part.name, (fact, column)))
+    return counting
 
 
 async def _days(reader: Reader, inquiry: Inquiry, spans: Sequence[Span]) -> dict[int, int]:

@@ -100,6 +100,24 @@ async def read_histograms(
     return histograms
 
 
+async def read_distinct(
+    reader: Reader, question: Question, of: str, thresholds: Sequence[date]
+) -> Mapping[tuple[int, Group], int]:
+    """(bucket, slice) → how many members of a dimension have more than nothing there."""
+    origin = source(replace(question, by=(*question.by, of)))
+    names = [f'"{name}"' for name in question.by]
+    key, bucket = _list(["bucket", *names]), f"width_bucket(day, ${len(origin.values) + 1}::date[]) AS bucket"
+    rows = await reader.rows(
+        f"""SELECT {key}, count(*) FROM (
+              SELECT {_list([bucket, *names])}, "{of}" FROM {origin.sql}
+              WHERE "{of}" IS NOT NULL GROUP BY {key}, "{of}" HAVING sum({_counted(question.ledger)}) > 0) AS present
+            GROUP BY {key} LIMIT {MOST_ROWS}""",  # noqa: S608 - names are the ledger's own
+        *origin.values,
+        list(thresholds),
+    )
+    return {(bucket, tuple(group)): count for bucket, *group, count in rows}
+
+
 async def read_bounds(reader: Reader, question: Question) -> tuple[date, date] | None:
     """The first and the last business day on which anything stands; None if nothing does.
 

@@ -46,7 +46,7 @@ class HandClock:
 def questions_on(
     database: Database, clock: HandClock, *, company: Company = COMPANY, basis: str = "shipped"
 ) -> Questions:
-    return Questions(database, clock, 1, 0.2, company, basis)
+    return Questions(database, clock, 0.2, company, basis)
 
 
 def application(questions: Questions, directory: Path, *, webhook: str | None = None) -> FastAPI:

@@ -9,12 +9,11 @@ from zoneinfo import ZoneInfo
 from services.metrics.domain.ledgers import LEDGERS
 from services.metrics.handlers import fold
 from shared.kernel.journal import Assertion, Journal, Stamp, Value
-from shared.kernel.ledger import Cells
 from shared.kernel.period import Calendar
 from shared.sales.company import Company, Pipelines
 from shared.sales.references import Key, References
 from shared.storage.database import Database, Writer, open_database
-from shared.storage.folds import Entity, append_postings, save_entities, save_references
+from shared.storage.folds import Addition, append_postings, save_entities, save_references
 from shared.storage.migrate import migrate
 
 ROLE = "quintant_metrics"
@@ -69,10 +68,10 @@ async def fold_all(
 ) -> None:  # fmt: skip
     """Fold every journal and append what it posts, spread over partitions."""
     known = References(references)
-    shares: list[list[tuple[Entity, Cells]]] = [[] for _ in range(partitions)]
+    shares: list[list[Addition]] = [[] for _ in range(partitions)]
     for place, (key, journal) in enumerate(sorted(journals.items())):
         folded = fold(company, key, journal, known)
-        shares[place % partitions].append((Entity(key, journal, folded.owed, folded.asked), folded.owed))
+        shares[place % partitions].append(Addition(key, journal, folded.owed, folded.asked))
     learned = [one.known_on for journal in journals.values() for one in journal]
     async with database.write() as writer:
         for partition, share in enumerate(shares):
@@ -84,7 +83,7 @@ async def fold_all(
             )  # fmt: skip
 
 
-async def _append(writer: Writer, partition: int, share: Sequence[tuple[Entity, Cells]]) -> None:
-    for number, (entity, cells) in enumerate(share, 1):
-        await append_postings(writer, partition, number, [(entity.key, cells)], LEDGERS)
-    await save_entities(writer, partition, len(share), [entity for entity, _ in share])
+async def _append(writer: Writer, partition: int, share: Sequence[Addition]) -> None:
+    for number, entity in enumerate(share, 1):
+        await append_postings(writer, partition, number, [(entity.key, entity.posted)], LEDGERS)
+    await save_entities(writer, partition, len(share), share)

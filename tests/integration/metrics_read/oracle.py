@@ -136,6 +136,14 @@ def balance(postings: Sequence[Posting], asked: Slice, *, owing: bool) -> Decima
     return ahead - sum((told for original, told in accounts.values() if original < 0), start=Decimal(0))
 
 
+def _present(found: Sequence[Posting]) -> list[Any]:
+    orders: Counter[Any] = Counter()
+    for one in found:
+        if one["fact"] == "order":
+            orders[one["customer"]] += one["documents"]
+    return [customer for customer, count in orders.items() if customer is not None and count > 0]
+
+
 def _flow(fact: str, column: str) -> Callable[[Sequence[Posting], Slice], Any]:
     return lambda found, asked: add(within(found, asked), fact, of_view(asked) if column == "money" else column)
 
@@ -191,6 +199,7 @@ KPIS: dict[str, Callable[[Sequence[Posting], Slice], Any]] = {
     "sales-cycle-lost": lambda f, a: cycle(f, a, "lost")[0],
     "sales-velocity": velocity,
     "order-count": _flow("order", "documents"),
+    "active-customers": lambda f, a: len(_present(within(f, a))),
     "revenue": lambda f, a: net(within(f, a), a.basis, of_view(a)),
     "volume": lambda f, a: net(within(f, a), a.basis, "quantity"),
     "gross-profit": _gross_profit,

@@ -47,7 +47,7 @@ VALUES: dict[str, tuple[Any, ...]] = {
     "related": (False, False, True),
     "instrument": ("transfer", "bill"),
 }
-_INTRICATE = ("sales-velocity", "receivables", "prepayments", "open-pipeline-value")
+_INTRICATE = ("active-customers", "sales-velocity", "receivables", "prepayments", "open-pipeline-value")
 OTHERS = ("a", "b", None)
 DAYS = st.integers(0, (LAST - FIRST).days).map(lambda days: FIRST + timedelta(days=days))
 

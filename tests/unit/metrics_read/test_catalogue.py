@@ -28,7 +28,7 @@ def test_it_holds_the_first_kpis() -> None:
         "deals-lost-count", "deals-lost-value",
         "win-rate-all", "win-rate-all-value", "win-rate-closed", "win-rate-closed-value",
         "average-deal-size", "stage-conversion", "sales-cycle-won", "sales-cycle-lost", "sales-velocity",
-        "order-count", "revenue", "volume", "gross-profit", "gross-profit-rate",
+        "order-count", "active-customers", "revenue", "volume", "gross-profit", "gross-profit-rate",
         "collections", "receivables", "prepayments",
     ]  # fmt: skip
 
