@@ -32,8 +32,7 @@ SOURCES = ROOT / "docs" / "reference" / "sources.md"
 MEANINGS: Mapping[str, str] = {
     "kafka_bootstrap_servers": "Kafka brokers, host:port, several separated by commas.",
     "topic_prefix": "Before the name of every topic, so that several installations can share a cluster.",
-    "partitions": "Partitions of `sales-events`. Another count needs a new generation.",
-    "generation": "Which generation of the stream is written and read.",
+    "partitions": "Partitions of `sales-events` in a new installation; later `quintant repartition` changes them.",
     "log_level": "debug, info, warning or error.",
     "database_url": "postgresql://user:password@host:port/database; PostgreSQL 15 or later.",
     "http_host": "Address on which a process listens. Nothing but /livez and /readyz answers without a key.",

@@ -2,7 +2,7 @@
 
 import typer
 
-from quintant.commands import importing, numbers, sources, stack
+from quintant.commands import importing, numbers, rebuilding, sources, stack
 
 app = typer.Typer(
     help="Run a sales organisation by numbers that people can trust.",
@@ -15,6 +15,7 @@ stack.register(app)
 numbers.register(app)
 importing.register(app)
 sources.register(app)
+rebuilding.register(app)
 
 
 def main() -> None:

@@ -29,7 +29,7 @@ Progress: TypeAlias = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Jar:
-    """One line of kafka-jars.txt."""
+    """One line of a list such as kafka-jars.txt."""
 
     group: str
     artifact: str
@@ -44,7 +44,11 @@ class Jar:
 
 def listed() -> tuple[Jar, ...]:
     """The jars of Kafka's broker, as written in kafka-jars.txt."""
-    text = files(__package__).joinpath("kafka-jars.txt").read_text()
+    return read_list(files(__package__).joinpath("kafka-jars.txt").read_text())
+
+
+def read_list(text: str) -> tuple[Jar, ...]:
+    """A jar a line: its Maven coordinates, SHA-256 and size."""
     return tuple(_parse(line) for line in text.splitlines() if line.strip())
 
 

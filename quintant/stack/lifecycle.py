@@ -36,13 +36,19 @@ class Stack:
         """Start what does not run yet; return once every process is ready."""
         with self._changing() as state:
             self._start_servers(state)
-            env = self._environment(state)
+            env = self.environment(state)
             self.home.own_key()
             self._start_services(state, env)
         return state
 
-    def _environment(self, state: State) -> dict[str, str]:
+    def environment(self, state: State) -> dict[str, str]:
+        """What every process of this stack gets."""
         return _COMPANY | services.environment(self.home, self.database_url(state), self.bootstrap_servers(state))
+
+    def has_servers(self, state: State) -> bool:
+        """Whether a database and a broker run, or are given."""
+        database = given_database_url() or state.running(POSTGRES)
+        return bool(database and (os.environ.get(BROKER_VARIABLE) or state.running(KAFKA)))
 
     def up_servers(self) -> State:
         """PostgreSQL and Kafka alone, for services that are started by hand."""

@@ -32,10 +32,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 async def _topics(settings: TopicSettings) -> list[str]:
     return await create_topics(
-        settings.kafka_bootstrap_servers,
+        settings.kafka,
         prefix=settings.topic_prefix,
         partitions=settings.partitions,
-        generation=settings.generation,
+        generation=1,
     )
 
 

@@ -14,6 +14,8 @@ from shared.telemetry.logging import get_logger
 
 GRACEFUL_SECONDS = 20
 _BACKLOG = 2048
+_KEPT_SECONDS = 75
+"""Longer than a load balancer keeps an idle connection (60 s mostly): only who sends may know when one closes."""
 _log = get_logger("quintant.runtime")
 
 
@@ -44,6 +46,7 @@ async def serve(app: ASGIApp, bound: socket.socket, stop: asyncio.Event) -> None
             proxy_headers=False,
             server_header=False,
             backlog=_BACKLOG,
+            timeout_keep_alive=_KEPT_SECONDS,
             timeout_graceful_shutdown=GRACEFUL_SECONDS,
         )
     )

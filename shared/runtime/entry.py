@@ -2,9 +2,11 @@
 
 import argparse
 import asyncio
+import json
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 import uvloop
 from pydantic import ValidationError
@@ -26,23 +28,57 @@ T = TypeVar("T", bound=TopicSettings)
 Role = Callable[[S, Shutdown], Coroutine[Any, Any, None]]
 """Returns when its work is done or the shutdown was requested; raises when it failed."""
 
+Tell = Callable[[Mapping[str, Any]], None]
+"""Where a command says what it has done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command(Generic[S]):
+    """A role that is told more by its caller and tells what it does: a line a step on stdout, the log on stderr."""
+
+    declare: Callable[[argparse.ArgumentParser], None]
+    carry_out: Callable[[S, Shutdown, argparse.Namespace, Tell], Coroutine[Any, Any, None]]
+
+
 _log = get_logger("quintant.runtime")
 
 
-def run(roles: Mapping[str, Role[S]], settings_class: type[S], argv: Sequence[str] | None = None) -> int:
+def run(roles: Mapping[str, Role[S] | Command[S]], settings_class: type[S], argv: Sequence[str] | None = None) -> int:
     """The exit code of the process: 0 done, 1 failed, 2 settings or usage, 3 stopped and a person must look."""
     service = settings_class.service
     parser = argparse.ArgumentParser(prog=f"python -m services.{service}")
-    parser.add_argument("role", choices=sorted(roles))
-    role: str = parser.parse_args(argv).role
+    parsers = parser.add_subparsers(dest="role", required=True)
+    for name, role in sorted(roles.items()):
+        declared = parsers.add_parser(name)
+        if isinstance(role, Command):
+            role.declare(declared)
+            declared.add_argument("--json", action="store_true", help="tell each step as a line of JSON")
+    said = parser.parse_args(argv)
     try:
         settings = load(settings_class)
     except SettingsError as error:
-        sys.stderr.write(f"{service} {role} cannot start:\n{error}\n")
+        sys.stderr.write(f"{service} {said.role} cannot start:\n{error}\n")
         return EXIT_SETTINGS
-    configure(service=service, role=role, level=settings.log_level)
+    chosen = roles[said.role]
+    if isinstance(chosen, Command):
+        configure(service=service, role=said.role, level=settings.log_level, stream=sys.stderr)
+        chosen = _told(chosen, said)
+    else:
+        configure(service=service, role=said.role, level=settings.log_level)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_run(roles[role], settings))
+        return runner.run(_run(chosen, settings))
+
+
+def _told(command: Command[S], said: argparse.Namespace) -> Role[S]:
+    def tell(step: Mapping[str, Any]) -> None:
+        line = json.dumps(step) if said.json else "  ".join(f"{name} {value}" for name, value in step.items())
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+
+    async def role(settings: S, shutdown: Shutdown) -> None:
+        await command.carry_out(settings, shutdown, said, tell)
+
+    return role
 
 
 def load(settings_class: type[T]) -> T:

@@ -10,13 +10,14 @@ from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, Field, FilePath, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from shared.contracts.currencies import CODES
 from shared.kernel.ids import is_id
 from shared.kernel.period import Calendar
+from shared.messaging.cluster import Cluster, Mechanism, Protocol
 from shared.sales.company import DEFAULT_PIPELINE, DEFAULT_STAGES, LOST, UNMAPPED, WON, Company, Pipelines
 
 PREFIX = "QUINTANT_"
@@ -49,7 +50,7 @@ class _SecretFiles(PydanticBaseSettingsSource):
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         variable = variable_of(self.settings_cls, field_name)
         path = os.environ.get(f"{variable}_FILE")
-        if path is None or not _is_secret(field):
+        if not path or not _is_secret(field):
             return None, field_name, False
         if variable in os.environ:
             raise SettingsError(f"{variable}: set either {variable} or {variable}_FILE, not both")
@@ -72,9 +73,22 @@ class TopicSettings(BaseSettings):
     )
 
     kafka_bootstrap_servers: str = Field(validation_alias="KAFKA_BOOTSTRAP_SERVERS")
+    kafka_security_protocol: Protocol = "PLAINTEXT"
+    """PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL."""
+    kafka_ca_file: FilePath | None = None
+    """Whose certificates brokers may show, as PEM. Empty: those that this machine trusts."""
+    kafka_certificate_file: FilePath | None = None
+    """Our own certificate, as PEM, if the brokers ask for one."""
+    kafka_key_file: FilePath | None = None
+    """The key of that certificate, unless it is in the same file; without a passphrase."""
+    kafka_sasl_mechanism: Mechanism = "SCRAM-SHA-512"
+    """PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512."""
+    kafka_user: str = ""
+    """Who we are there, with SASL."""
+    kafka_password: SecretStr | None = Field(default=None, validate_default=True)
+    """The user's password."""
     topic_prefix: str = ""
     partitions: int = Field(default=4, ge=1, le=1024)
-    generation: int = Field(default=1, ge=1)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @classmethod
@@ -87,6 +101,42 @@ class TopicSettings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return init_settings, env_settings, _SecretFiles(settings_cls)
+
+    @property
+    def kafka(self) -> Cluster:
+        """How every client reaches Kafka."""
+        return Cluster(
+            self.kafka_bootstrap_servers,
+            self.kafka_security_protocol,
+            self.kafka_ca_file,
+            self.kafka_certificate_file,
+            self.kafka_key_file,
+            self.kafka_sasl_mechanism,
+            self.kafka_user,
+            self.kafka_password.get_secret_value() if self.kafka_password else "",
+        )
+
+    @field_validator("kafka_ca_file", "kafka_certificate_file", "kafka_key_file", "kafka_password", mode="before")
+    @classmethod
+    def _none(cls, value: object) -> object:
+        """As container platforms say that something is not set."""
+        return None if value == "" else value
+
+    @field_validator("kafka_security_protocol", "kafka_sasl_mechanism", mode="before")
+    @classmethod
+    def _upper(cls, value: object) -> object:
+        return value.upper() if isinstance(value, str) else value
+
+    @field_validator("kafka_password")
+    @classmethod
+    def _with_user(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        """A login needs both, and only SASL has one."""
+        login = str(info.data.get("kafka_security_protocol", "")).startswith("SASL")
+        if login != bool(value) or login != bool(info.data.get("kafka_user")):
+            raise ValueError(
+                "set QUINTANT_KAFKA_USER and QUINTANT_KAFKA_PASSWORD with SASL_PLAINTEXT or SASL_SSL, else neither"
+            )
+        return value
 
     @field_validator("kafka_bootstrap_servers")
     @classmethod

@@ -21,22 +21,26 @@ class JobEndedError(QuintantError):
     """A job returned although nobody asked it to."""
 
 
-async def supervise(jobs: Mapping[str, Job], shutdown: Shutdown) -> None:
-    """Run the jobs until the shutdown is requested or one of them ends; then cancel the others and wait for them.
+async def supervise(jobs: Mapping[str, Job], shutdown: Shutdown, until: Job | None = None) -> None:
+    """Run the jobs until the shutdown is requested, `until` has returned or one of them ends; then cancel the others
+    and wait for them.
 
-    Raises what the first failed job raised, or JobEndedError when one returned unasked.
+    Raises what the first failed job or `until` raised, or JobEndedError when a job returned unasked.
     """
     tasks = [asyncio.create_task(job(), name=name) for name, job in jobs.items()]
-    asked = asyncio.create_task(shutdown.requested.wait())
+    ends: list[asyncio.Task[Any]] = [asyncio.create_task(shutdown.requested.wait())]
+    if until is not None:
+        ends.append(asyncio.create_task(until()))
     try:
-        await asyncio.wait([*tasks, asked], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([*tasks, *ends], return_when=asyncio.FIRST_COMPLETED)
     finally:
-        asked.cancel()
+        for end in ends:
+            end.cancel()
     ended = [task for task in tasks if task.done()]
     if ended:
         shutdown.begin(f"{ended[0].get_name()} ended")
     await _drain(tasks, shutdown)
-    for task in tasks:
+    for task in (*tasks, *ends):
         _raise_failure(task)
     if ended:
         raise JobEndedError(f"the job {ended[0].get_name()} ended although nobody asked it to")
@@ -50,7 +54,7 @@ async def _drain(tasks: list[asyncio.Task[None]], shutdown: Shutdown) -> None:
         _log.warning("job_abandoned", job=task.get_name(), reason="it did not end within the drain time")
 
 
-def _raise_failure(task: asyncio.Task[None]) -> None:
+def _raise_failure(task: asyncio.Task[Any]) -> None:
     if task.done() and not task.cancelled() and (error := task.exception()) is not None:
         _log.error("job_failed", job=task.get_name(), kind=type(error).__name__)
         raise error

@@ -10,11 +10,15 @@ from typing import Any, TextIO
 import structlog
 from structlog.typing import Processor
 
+from shared.kernel.clock import SystemClock
 from shared.telemetry import tracing
 from shared.telemetry.redaction import redact_entry
+from shared.telemetry.repeats import Repeats
 
 # These log every request or every reconnect at INFO; ours say it once and better.
 _QUIET = ("httpx", "httpcore", "aiokafka", "kafka", "asyncio", "alembic.runtime.plugins", "uvicorn.error")
+_REPEATING = ("aiokafka", "kafka")
+"""While a broker is away they say so several times a second."""
 
 
 def configure(*, service: str, role: str, level: str, stream: TextIO | None = None) -> None:
@@ -37,6 +41,7 @@ def configure(*, service: str, role: str, level: str, stream: TextIO | None = No
             ],
         )
     )
+    handler.addFilter(Repeats(_REPEATING, SystemClock()))
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())

@@ -54,6 +54,7 @@ EVENTS_APPLIED = "quintant_events_applied_total"
 DUPLICATES_SKIPPED = "quintant_duplicates_skipped_total"
 DEAD_LETTERS = "quintant_dead_letters_total"
 POSITION = "quintant_position_number"
+PARTITION_STOPPED = "quintant_partition_stopped"
 EVENTS_BEHIND = "quintant_events_behind"
 COMPLETE_THROUGH = "quintant_complete_through_timestamp_seconds"
 REFOLD_ENTITIES = "quintant_refold_entities_total"
@@ -126,6 +127,7 @@ METRICS: tuple[Metric, ...] = (
     Metric(DUPLICATES_SKIPPED, "counter", "Events skipped because their number had been applied.", _BY_PARTITION),
     Metric(DEAD_LETTERS, "counter", "Records written to the dead-letter topic.", {"reason": None}),
     Metric(POSITION, "gauge", "Number of the last event applied.", _BY_PARTITION),
+    Metric(PARTITION_STOPPED, "gauge", "1 of a partition that is applied no more: somebody must look.", _BY_PARTITION),
     Metric(EVENTS_BEHIND, "gauge", "Events accepted but not yet applied, over all partitions."),
     Metric(COMPLETE_THROUGH, "gauge", "Everything accepted until this Unix time is in the numbers."),
     Metric(REFOLD_ENTITIES, "counter", "Entities folded again because a reference value changed."),

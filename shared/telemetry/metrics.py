@@ -1,7 +1,8 @@
 """A registry built from the closed list: asking for an undeclared metric, label or label value raises."""
 
-from collections.abc import Iterable, Mapping
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
@@ -10,6 +11,8 @@ from shared.telemetry.metric_names import METRICS, Kind, Metric
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
+_Called = tuple[Any, ...]
+"""A name, and pairs of a label and its value."""
 _Made = TypeVar("_Made", Counter, Gauge)
 _Series = TypeVar("_Series", Counter, Gauge, Histogram)
 
@@ -32,11 +35,13 @@ class Metrics:
             m.name: Histogram(m.name, m.help, tuple(m.labels), registry=self._registry, buckets=m.buckets)
             for m in self._of("histogram")
         }
+        # Checking a name and finding its series costs several times what counting does.
+        self._counter = cache(self._find_counter)
+        self._histogram = cache(self._find_histogram)
 
     def add(self, name: str, amount: float = 1.0, /, **labels: str) -> None:
         """Count `amount` (not negative) more on a counter."""
-        self._check(name, "counter", labels)
-        _series(self._counters[name], labels).inc(amount)
+        self._counter((name, *labels.items())).inc(amount)
 
     def set(self, name: str, value: float, /, **labels: str) -> None:
         """Set a gauge. One that was never set is not exported: it has no value, and that is not zero."""
@@ -45,10 +50,14 @@ class Metrics:
             self._gauges[name] = self._build(Gauge, metric)
         _series(self._gauges[name], labels).set(value)
 
+    def watch(self, name: str, read: Callable[[], float]) -> None:
+        """A gauge without labels whose value is read whenever somebody asks."""
+        self.set(name, read())
+        self._gauges[name].set_function(read)
+
     def observe(self, name: str, value: float, /, **labels: str) -> None:
         """Put one observation into a histogram."""
-        self._check(name, "histogram", labels)
-        _series(self._histograms[name], labels).observe(value)
+        self._histogram((name, *labels.items())).observe(value)
 
     def forget(self, name: str) -> None:
         """Drop a gauge with all its series, for instance of partitions that went to another worker."""
@@ -58,6 +67,16 @@ class Metrics:
     def render(self) -> bytes:
         """Prometheus text format 0.0.4; serve it as `CONTENT_TYPE`."""
         return generate_latest(self._registry)
+
+    def _find_counter(self, called: _Called) -> Counter:
+        name, labels = str(called[0]), dict(called[1:])
+        self._check(name, "counter", labels)
+        return _series(self._counters[name], labels)
+
+    def _find_histogram(self, called: _Called) -> Histogram:
+        name, labels = str(called[0]), dict(called[1:])
+        self._check(name, "histogram", labels)
+        return _series(self._histograms[name], labels)
 
     def _of(self, kind: Kind) -> list[Metric]:
         return [metric for metric in self._declared.values() if metric.kind == kind]

@@ -63,3 +63,24 @@ async def test_a_draining_process_is_not_ready() -> None:
     assert (await ready.report()).ready
     ready.drain()
     assert not (await ready.report()).ready
+
+
+async def test_a_check_that_cannot_be_given_up_delays_no_answer_and_is_not_begun_again() -> None:
+    begun, undone = 0, asyncio.Event()
+
+    async def clings() -> None:
+        nonlocal begun
+        begun += 1
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await undone.wait()
+
+    clock = HandClock()
+    ready = Readiness({"one": clings}, clock=clock, deadline_seconds=0.02)
+    for second in range(0, 10, 2):
+        clock.seconds = second
+        async with asyncio.timeout(5):
+            assert (await ready.report()).reasons == {"one": "no answer within 0.02 s"}
+    assert begun == 1
+    undone.set()

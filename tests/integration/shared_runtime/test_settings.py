@@ -22,7 +22,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 def test_defaults(environment: pytest.MonkeyPatch) -> None:
     settings = load(Settings)
-    assert (settings.http_host, settings.partitions, settings.generation) == ("127.0.0.1", 4, 1)
+    assert (settings.http_host, settings.partitions) == ("127.0.0.1", 4)
     assert (settings.company_time_zone, settings.base_currency, settings.fiscal_year_start_month) == ("UTC", "USD", 1)
     assert settings.instance == "pipeline-0"
     assert settings.api_keys_file is None

@@ -17,6 +17,11 @@ LEFT_OUT = {
     "QUINTANT_HEALTH_PORT": "of a worker only",
     "QUINTANT_INSTANCE": "the default is right for one worker of a service",
     "QUINTANT_FAILPOINT": "for tests only",
+    **{
+        variable_of(TopicSettings, field): "the broker of this file is reached within its network, without a login"
+        for field in TopicSettings.model_fields
+        if field.startswith("kafka_") and field != "kafka_bootstrap_servers"
+    },
 }
 _TAG = re.compile(r".+:[^:/]*\d[^:/]*")
 _PUBLISHED = re.compile(r"127\.0\.0\.1:(\d+):(\d+)")

@@ -28,6 +28,7 @@ _LEFT_OUT = {
     "QUINTANT_HEALTH_PORT": "of a worker only",
     "QUINTANT_INSTANCE": "of a worker only",
     "QUINTANT_FAILPOINT": "for tests only",
+    "QUINTANT_KAFKA_PASSWORD": "given as a file",
 }
 _PORTS = {"api": ("http", "http_port"), "worker": ("health", "health_port")}
 _PROBES = {"startupProbe": "/livez", "readinessProbe": "/readyz", "livenessProbe": "/livez"}

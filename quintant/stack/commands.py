@@ -1,0 +1,51 @@
+"""Commands of services as processes: a line of JSON a step on their stdout, their log in a file."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from quintant.stack.errors import StackError
+from quintant.stack.home import PROJECT, Home
+from quintant.stack.processes import NAME_VARIABLE
+
+STOPPED = 3
+"""The exit code of a command after which a person must look."""
+
+
+def steps(home: Home, env: Mapping[str, str], service: str, *arguments: str) -> Iterator[dict[str, Any]]:
+    """What a command of a service tells, step by step. Raises StackError, with its last words, if it fails."""
+    name = f"{service}-{arguments[0]}"
+    log = home.fresh_log(name)
+    with (
+        log.open("ab") as sink,
+        subprocess.Popen(  # noqa: S603 - the project's own modules
+            [sys.executable, "-m", f"services.{service}", *arguments, "--json"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=sink,
+            env={**env, NAME_VARIABLE: name},
+            cwd=PROJECT,
+        ) as process,
+    ):
+        try:
+            for line in process.stdout or ():
+                yield json.loads(line)
+        finally:
+            # Left early, by Ctrl-C or because another one failed: it is asked to end, and goes on when called again.
+            process.terminate()
+    if process.returncode not in (0, -15):
+        detail = _last_words(log.read_text(errors="replace").splitlines())
+        raise StackError(detail or f"{name} failed", advice=f"Read {log}.")
+
+
+def _last_words(lines: list[str]) -> str | None:
+    for line in reversed(lines):
+        try:
+            said = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(said, dict) and said.get("event") in {"stopped", "failed"}:
+            return str(said.get("detail"))
+    return None
