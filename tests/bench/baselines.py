@@ -1,4 +1,4 @@
-"""`python -m tests.bench.baselines shell|consume|produce …`: what the same libraries do when they do nothing else.
+"""`python -m tests.bench.baselines shell|bare|consume|produce …`: what the same libraries do when they do nothing else.
 
 Each is a process of its own under uvloop, as the services are. The last line of `consume` and `produce` is JSON.
 """
@@ -10,11 +10,12 @@ import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import fields
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import uvloop
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from quintant.stack.ports import LOOPBACK
 from shared.kernel.clock import SystemClock
@@ -25,28 +26,42 @@ from shared.runtime.shutdown import Shutdown
 
 _BATCH = int(next(str(one.default) for one in fields(StreamRelay) if one.name == "batch"))
 _ANSWER = b'{"source":"erp","id":"msg_000000000000","status":"accepted","token":"' + b"x" * 56 + b'"}'
-_HEADERS = [(b"content-type", b"application/json"), (b"content-length", str(len(_ANSWER)).encode())]
 
 
-async def _application(scope: Scope, receive: Receive, send: Send) -> None:
-    """Reads the body, answers 202 with as many bytes as ingest does."""
-    if scope["type"] == "lifespan":
-        while True:
-            kind = (await receive())["type"].rpartition(".")[2]
-            await send({"type": f"lifespan.{kind}.complete"})
-            if kind == "shutdown":
-                return
-    while (await receive()).get("more_body"):
-        pass
-    await send({"type": "http.response.start", "status": 202, "headers": _HEADERS})
-    await send({"type": "http.response.body", "body": _ANSWER})
+def _application(status: int, answer: bytes) -> ASGIApp:
+    """Reads the body of each request, answers the same bytes and does nothing."""
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(answer)).encode())]
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            while True:
+                kind = (await receive())["type"].rpartition(".")[2]
+                await send({"type": f"lifespan.{kind}.complete"})
+                if kind == "shutdown":
+                    return
+        while (await receive()).get("more_body"):
+            pass
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": answer})
+
+    return application
 
 
 async def shell(port: str) -> None:
-    """Serve exactly as the services do, until SIGTERM."""
+    """202 with as many bytes as ingest answers."""
+    await _serve(_application(202, _ANSWER), port)
+
+
+async def bare(port: str, answer: str) -> None:
+    """200 with the bytes of a file."""
+    await _serve(_application(200, await asyncio.to_thread(Path(answer).read_bytes)), port)
+
+
+async def _serve(application: ASGIApp, port: str) -> None:
+    """Exactly as the services do, until SIGTERM."""
     shutdown = Shutdown(SystemClock())
     with shutdown.on_signals():
-        await serve_api(_application, host=LOOPBACK, port=int(port), shutdown=shutdown)
+        await serve_api(application, host=LOOPBACK, port=int(port), shutdown=shutdown)
     shutdown.done()
 
 
@@ -132,6 +147,7 @@ def _tell(records: int, seconds: float, spent: float) -> None:
 
 _ROLES: Mapping[str, Callable[..., Coroutine[Any, Any, None]]] = {
     "shell": shell,
+    "bare": bare,
     "consume": consume,
     "produce": produce,
 }

@@ -79,6 +79,14 @@ class Ground:
         async with self._running("shell", command, services.environment(self.home, "", ""), port) as part:
             yield part
 
+    @asynccontextmanager
+    async def bare(self, answer: Path) -> AsyncIterator[Part]:
+        """The baseline of reads: an application that answers with the bytes of a file and does nothing."""
+        port = self._port()
+        command = ["-m", "tests.bench.baselines", "bare", str(port), str(answer)]
+        async with self._running("bare", command, services.environment(self.home, "", ""), port) as part:
+            yield part
+
     async def baseline(self, count: int, *arguments: str) -> Rate:
         """What a baseline measured about itself, in a process of its own on the service's core."""
         env = services.environment(self.home, "", "") | {processes.NAME_VARIABLE: "baseline"}
@@ -119,10 +127,10 @@ def port_of(part: Part) -> int:
 
 
 class Busy:
-    """How much a process works from here on."""
+    """How much processes work from here on, all together."""
 
-    def __init__(self, process: ProcessId) -> None:
-        self._process = psutil.Process(process.pid)
+    def __init__(self, *found: ProcessId) -> None:
+        self._processes = [psutil.Process(one.pid) for one in found]
         self._began, self._spent = time.perf_counter(), self._seconds()
 
     def spent(self) -> float:
@@ -138,8 +146,7 @@ class Busy:
         return Rate(count / self.elapsed(), count / self.spent())
 
     def _seconds(self) -> float:
-        times = self._process.cpu_times()
-        return times.user + times.system
+        return sum(times.user + times.system for times in (one.cpu_times() for one in self._processes))
 
 
 @contextmanager

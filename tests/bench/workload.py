@@ -105,33 +105,44 @@ def order(subject: str, index: int) -> Mapping[str, Any]:
     }
 
 
-def deal_stream(deals: int) -> Iterator[tuple[int, StreamRecord]]:
-    """Every deal has five events, scattered evenly over the stream: a batch seldom meets a deal twice."""
+def deal_stream(deals: int, cohort: int = 0) -> Iterator[tuple[int, StreamRecord]]:
+    """Every deal has five events, scattered evenly over the stream: a batch seldom meets a deal twice.
+
+    A later cohort is as many other deals, told after all former ones.
+    """
     turns = [index for index in range(deals) for _ in range(STEPS)]
     random.Random(7).shuffle(turns)  # noqa: S311 - an order of events, no secret
     steps = [0] * deals
 
     def said() -> Iterator[tuple[str, Mapping[str, Any]]]:
-        for index in turns:
-            yield f"d{index}-{steps[index]}", deal(f"deal-{index}", index, steps[index])
-            steps[index] += 1
+        for turn in turns:
+            index = cohort * deals + turn
+            yield f"d{index}-{steps[turn]}", deal(f"deal-{index}", index, steps[turn])
+            steps[turn] += 1
 
-    return _numbered("deal", said(), len(turns))
+    return _numbered("deal", said(), len(turns), _BEGIN + cohort * _SPAN, _told_before(deals, cohort))
+
+
+def _told_before(deals: int, cohort: int) -> list[int]:
+    """The last number of each partition before a cohort."""
+    numbers = [0] * PARTITIONS
+    for index in range(cohort * deals):
+        numbers[partition_of("deal", f"deal-{index}", PARTITIONS)] += STEPS
+    return numbers
 
 
 def order_stream(orders: int) -> Iterator[tuple[int, StreamRecord]]:
     """One event for each order."""
     said = ((f"o{index}", order(f"order-{index}", index)) for index in range(orders))
-    return _numbered("order", said, orders)
+    return _numbered("order", said, orders, _BEGIN, [0] * PARTITIONS)
 
 
 def _numbered(
-    entity: str, said: Iterator[tuple[str, Mapping[str, Any]]], count: int
+    entity: str, said: Iterator[tuple[str, Mapping[str, Any]]], count: int, begin: datetime, numbers: list[int]
 ) -> Iterator[tuple[int, StreamRecord]]:
-    """Partition and record, accepted as they happened, over the span."""
-    numbers = [0] * PARTITIONS
+    """Partition and record, accepted as they happened, over the span; `numbers` are the last ones before."""
     for index, (identity, data) in enumerate(said):
-        at = _BEGIN + _SPAN * index / count
+        at = begin + _SPAN * index / count
         partition = partition_of(entity, data["id"], PARTITIONS)
         numbers[partition] += 1
         yield (
