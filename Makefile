@@ -35,8 +35,8 @@ test: $(VENV)/installed-dev  ## Everything, against a real PostgreSQL and a real
 bench: $(VENV)/installed-dev  ## Speed, as ratios against a baseline of the same run.
 	$(BIN)/python -m pytest -m bench -s
 
-fault: $(VENV)/installed-dev  ## Kills, freezes and partitions real processes.
-	$(BIN)/python -m pytest -m fault
+fault: $(VENV)/installed-dev  ## Kills, freezes and partitions real processes; writes docs/reliability.md.
+	FAULT_REPORT=docs/reliability.md FAULT_COMMAND="make fault" $(BIN)/python -m pytest -m fault
 
 lock: | $(LOCKER)  ## Write the locks anew from pyproject.toml; UPGRADE=1 takes the newest versions.
 	$(LOCK) --extra forecast --extra local --extra salesforce -o requirements.txt pyproject.toml

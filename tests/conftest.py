@@ -197,10 +197,14 @@ async def migrated_database_url(database_server: str, migrated_template: str) ->
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Benchmarks run only when asked for: `-m bench`."""
-    if "bench" in config.option.markexpr:
-        return
-    unasked = [item for item in items if item.get_closest_marker("bench")]
+    """Benchmarks run only when asked for: `-m bench`; of the fault suite all of it only for `-m fault`."""
+    asked = config.option.markexpr
+    unasked = [
+        item
+        for item in items
+        if ("bench" not in asked and item.get_closest_marker("bench"))
+        or ("fault" not in asked and item.get_closest_marker("fault") and not item.get_closest_marker("brief"))
+    ]
     config.hook.pytest_deselected(items=unasked)
     items[:] = [item for item in items if item not in unasked]
 

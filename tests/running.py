@@ -1,17 +1,33 @@
 """The four services as real processes on a module's own database and topics, for tests that go through HTTP."""
 
+import os
+import signal
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from quintant.stack import processes, services
 from quintant.stack.home import Home, Part
 from quintant.stack.ports import any_free
-from quintant.stack.services import ROLES
+from quintant.stack.services import ROLES, Role
+
+
+@dataclass(frozen=True, slots=True)
+class Member(Role):
+    """One more worker of a service, such as `metrics-worker-1`."""
+
+    instance: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.service}-{self.kind}-{self.instance}"
 
 
 @dataclass(slots=True)
 class Running:
-    """Processes by the name of their role (`ingest-api`, `metrics-worker`, …). All calls block."""
+    """Processes by the name of their role (`ingest-api`, `metrics-worker`, …); `metrics-worker-1` is one more worker.
+
+    All calls block.
+    """
 
     home: Home
     environment: Mapping[str, str]
@@ -21,7 +37,11 @@ class Running:
     @property
     def urls(self) -> dict[str, str]:
         """Base URL of each service's api."""
-        return {role.service: self.parts[role.name].address for role in ROLES if role.kind == "api"}
+        return {
+            role.service: self.parts[role.name].address
+            for role in ROLES
+            if role.name in self.parts and role.kind == "api"
+        }
 
     @property
     def key(self) -> str:
@@ -34,14 +54,24 @@ class Running:
         self.home.own_key()
         services.prepare(self.home, self.environment)
 
-    def start(self, names: Iterable[str] | None = None) -> None:
+    def start(self, names: Iterable[str] | None = None, **settings: str) -> None:
         """Start these roles, or all, each on the port of last time; return once they are ready."""
-        for role in ROLES:
-            if (names is None or role.name in names) and not self.running(role.name):
-                port = self.ports.setdefault(role.name, any_free(self.ports.values()))
-                self.parts[role.name] = services.start(self.home, role, port, self.environment)
-        started = {name: self.parts[name] for name in (names or self.parts)}
-        for _ in services.wait_until_ready(self.home, started):
+        started = list(names) if names is not None else [role.name for role in ROLES]
+        self.launch(*started, **settings)
+        self.wait_until_ready(*started)
+
+    def launch(self, *names: str, **settings: str) -> None:
+        """Start these roles with more settings than all have, without waiting for them."""
+        for name in names:
+            if not self.running(name):
+                role = _role(name)
+                port = self.ports.setdefault(name, any_free(self.ports.values()))
+                own = {"QUINTANT_INSTANCE": f"{role.service}-{role.instance}"} if isinstance(role, Member) else {}
+                self.parts[name] = services.start(self.home, role, port, {**self.environment, **own, **settings})
+
+    def wait_until_ready(self, *names: str) -> None:
+        """Return once these are ready."""
+        for _ in services.wait_until_ready(self.home, {name: self.parts[name] for name in names}):
             pass
 
     def running(self, name: str) -> bool:
@@ -57,6 +87,26 @@ class Running:
         for name in names or self.parts:
             processes.kill(self.parts[name].process)
 
+    def freeze(self, *names: str) -> None:
+        """They keep their connections and do nothing, as on a machine that swaps."""
+        self.signal(signal.SIGSTOP, *names)
+
+    def thaw(self, *names: str) -> None:
+        """They go on, and do not know that time has passed."""
+        self.signal(signal.SIGCONT, *names)
+
+    def signal(self, which: signal.Signals, *names: str) -> None:
+        """Send these a signal, without waiting for what they make of it."""
+        for name in names:
+            if self.running(name):
+                os.kill(self.parts[name].process.pid, which)
+
     def log(self, name: str) -> str:
         """All that the role wrote."""
         return self.home.log(name).read_text(errors="replace")
+
+
+def _role(name: str) -> Role:
+    service, kind, *instance = name.split("-")
+    role = next(role for role in ROLES if (role.service, role.kind) == (service, kind))
+    return Member(role.service, role.kind, 0, instance[0]) if instance else role

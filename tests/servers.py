@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from quintant.stack import jars, java, kafka, postgres, processes
-from quintant.stack.ports import any_free
+from quintant.stack.ports import LOOPBACK, any_free
 from quintant.stack.postgres import Postgres
 from quintant.stack.processes import ProcessId
 
@@ -69,6 +69,19 @@ class Server:
                 os.kill(member.pid, which)
 
 
+@dataclass(frozen=True, slots=True)
+class _Broker(kafka.Kafka):
+    """A broker that may stand behind a proxy."""
+
+    advertised: int | None = None
+
+    def _properties(self) -> dict[str, str]:
+        own = kafka.Kafka._properties(self)
+        if self.advertised is None:
+            return own
+        return own | {"advertised.listeners": f"PLAINTEXT://{LOOPBACK}:{self.advertised}"}
+
+
 def new_postgres(directory: Path, *, durable: bool = True) -> Server:
     """Not started yet. `address` is the URL of its database `quintant`, whose owner may create roles and databases."""
     server = Postgres(
@@ -82,12 +95,12 @@ def new_postgres(directory: Path, *, durable: bool = True) -> Server:
     return Server(server.url(), server.log, server.launch, server.wait_until_ready, postgres.stop)
 
 
-def new_broker(directory: Path) -> Server:
-    """Not started yet. `address` is its bootstrap server."""
-    return new_cluster(directory, size=1)[0]
+def new_broker(directory: Path, *, advertised: int | None = None) -> Server:
+    """Not started yet. `address` is its bootstrap server; clients are told to connect to the port `advertised`."""
+    return new_cluster(directory, size=1, advertised=advertised)[0]
 
 
-def new_cluster(directory: Path, *, size: int) -> list[Server]:
+def new_cluster(directory: Path, *, size: int, advertised: int | None = None) -> list[Server]:
     """Brokers of one cluster, not started yet: launch all, then wait for each."""
     ports: list[int] = []
     while len(ports) < 2 * size:
@@ -102,7 +115,8 @@ def new_cluster(directory: Path, *, size: int) -> list[Server]:
     )
     cache = kafka.start_cache(found, files, jars.cache_directory())
     brokers = [
-        kafka.Kafka(
+        _Broker(
+            advertised=advertised,
             directory=directory / f"kafka-{node.id}",
             node=node,
             nodes=nodes,

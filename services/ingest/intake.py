@@ -1,6 +1,7 @@
 """What happens to the events of one request: into the inbox, or into the quarantine, or back to the sender."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import msgspec
@@ -138,8 +139,20 @@ class Intake:
             if candidate.identity in come:
                 async with self.database.read() as reader:
                     waiting = await store.load_waiting(reader, f"stage-map/{candidate.subject}")
-                for held_id in waiting:
-                    await self.retry(held_id)
+                await self.retry_all(waiting)
+
+    async def retry_all(self, held_ids: Sequence[str]) -> None:
+        """Try these again; what another request released meanwhile is as good as released here."""
+        for held_id in held_ids:
+            with suppress(ConflictError):
+                await self.retry(held_id)
+
+    async def retry_forgotten(self) -> None:
+        """Try again what waits although its stage map came: it was set aside in that very moment, or the process that
+        took the map in was killed before it tried."""
+        async with self.database.read() as reader:
+            forgotten = await store.load_forgotten(reader)
+        await self.retry_all(forgotten)
 
     async def retry(self, held_id: str) -> Outcome:
         """Try a quarantined candidate again. Raises NotFoundError, or ConflictError if it was released before or is no
@@ -167,7 +180,7 @@ class Intake:
         done = outcome.status in (Status.ACCEPTED, Status.DUPLICATE)
         async with self.database.write() as writer:
             detail = "" if outcome.error is None else outcome.error.detail
-            await store.save_attempt(writer, held_id, released_at=self.clock.now() if done else None, detail=detail)
+            await store.save_attempt(writer, held_id, at=self.clock.now(), released=done, detail=detail)
         _LOG.info("quarantine_retried", id=held_id, status=outcome.status)
 
     async def _try(self, candidate: Candidate) -> Outcome:

@@ -83,14 +83,16 @@ async def save_held(writer: Writer, held: Sequence[Held], now: datetime) -> None
         )
 
 
-async def save_attempt(writer: Writer, held_id: str, *, released_at: datetime | None, detail: str) -> None:
+async def save_attempt(writer: Writer, held_id: str, *, at: datetime, released: bool, detail: str) -> None:
     """Remember that something was tried again, and whether it got through."""
     await writer.execute(
-        """UPDATE quarantine SET attempts = attempts + 1, released_at = coalesce(released_at, $2),
-             detail = CASE WHEN $2::timestamptz IS NULL THEN $3 ELSE detail END
+        """UPDATE quarantine SET attempts = attempts + 1, tried_at = $2,
+             released_at = CASE WHEN $3 THEN coalesce(released_at, $2) ELSE released_at END,
+             detail = CASE WHEN $3 THEN detail ELSE $4 END
            WHERE id = $1""",
         held_id,
-        released_at,
+        at,
+        released,
         detail,
     )
 
@@ -99,6 +101,17 @@ async def load_waiting(reader: Reader, waits_for: str) -> list[str]:
     """What waits for the arrival of `entity/id`."""
     rows = await reader.rows(
         "SELECT id FROM quarantine WHERE waits_for = $1 AND released_at IS NULL ORDER BY received_at", waits_for
+    )
+    return [row["id"] for row in rows]
+
+
+async def load_forgotten(reader: Reader) -> list[str]:
+    """What waits for a stage map of which something came after it was last tried; a minute is left for two clocks."""
+    rows = await reader.rows(
+        """SELECT id FROM quarantine q WHERE released_at IS NULL AND EXISTS (
+             SELECT FROM event e WHERE e.entity = 'stage-map' AND q.waits_for = 'stage-map/' || e.subject
+               AND e.accepted_at > coalesce(q.tried_at, q.received_at) - interval '1 minute')
+           ORDER BY received_at"""
     )
     return [row["id"] for row in rows]
 

@@ -118,6 +118,7 @@ Table(
     Column("raw_id", Text),
     Column("attempts", Integer, nullable=False),
     Column("released_at", DateTime(timezone=True)),
+    Column("tried_at", DateTime(timezone=True), comment="null: never since"),
     UniqueConstraint("source", "event_id", name="quarantine_identity"),
     Index("quarantine_waits_for", "waits_for"),
 )

@@ -31,6 +31,7 @@ from services.ingest.source_reading import SourceReading
 from services.ingest.sources import reach
 from services.ingest.sources.api import Reach
 from services.ingest.sources.calling import Calling
+from services.ingest.upkeep.releasing import Releasing
 from services.ingest.upkeep.running import Upkeep
 from shared.contracts.envelope import MAX_BODY_BYTES
 from shared.contracts.topics import topic_name
@@ -122,7 +123,9 @@ async def run_worker(settings: Settings, shutdown: Shutdown) -> None:
             Requester(deadline_seconds=_SOURCE_SECONDS) as requester,
         ):
             inbox, upkeep = build_upkeep(settings, database, metrics, requester)
-            await supervise({"relay": relay.run, "inbox": inbox.run, "sources": upkeep.run}, shutdown)
+            releasing = Releasing(upkeep.receiving.intake)
+            jobs = {"relay": relay.run, "inbox": inbox.run, "sources": upkeep.run, "quarantine": releasing.run}
+            await supervise(jobs, shutdown)
 
 
 def _relay(

@@ -1,4 +1,4 @@
 """Steps of the schema `ingest`."""
 
-HEAD = "0005"
+HEAD = "0006"
 """The revision that this build needs."""
