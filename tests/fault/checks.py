@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -22,6 +22,7 @@ from tests.oracle.invented import PIPELINES
 
 QUIET_WITHIN = 120.0
 BOUNDED_WITHIN = 30.0
+RELEASED_WITHIN = 45.0
 ALLOWED = {"tasks": 12, "files": 40, "threads": 40, "memory": 120_000_000}
 """What a process may hold more than at the beginning: the pools of threads and connections have such limits."""
 _EPOCH = b"io.quintant.stream.epoch-started.v1"
@@ -87,13 +88,14 @@ async def quiet(company: Company, watch: Watch) -> None:
 async def check(company: Company, watch: Watch, twin: Twin | None, evidence: Evidence) -> Findings:
     """All of it; the company is quiet."""
     findings = Findings()
+    await _quarantine_is_settled(findings, company)
+    await quiet(company, watch)
     async with company.database() as connection:
         inbox = await connection.fetch("SELECT * FROM ingest.event ORDER BY seq")
         stream = await connection.fetch("SELECT * FROM ingest.stream ORDER BY partition, number")
         await _numbers_are(findings, company, connection)
     findings.events = len(inbox)
-    _inbox_holds(findings, evidence.told, inbox)
-    await _quarantine_holds(findings, company, evidence.told, inbox)
+    _inbox_holds(findings, evidence.told, inbox, company.waiting)
     await _topic_holds(findings, company, inbox, stream, evidence.poison)
     await _dead_letters_are(findings, company, evidence.buried)
     if twin is not None:
@@ -104,8 +106,10 @@ async def check(company: Company, watch: Watch, twin: Twin | None, evidence: Evi
     return findings
 
 
-def _inbox_holds(findings: Findings, told: Sequence[Told], inbox: Sequence[asyncpg.Record]) -> None:
-    """Acknowledged: there, with what it said. Refused: nowhere. Uncertain: at most once."""
+def _inbox_holds(
+    findings: Findings, told: Sequence[Told], inbox: Sequence[asyncpg.Record], waiting: Collection[Identity]
+) -> None:
+    """Acknowledged: there, with what it said, or set aside. Refused: nowhere. Uncertain: at most once."""
     found = Counter[Identity]((row["source"], row["event_id"]) for row in inbox)
     said = {(row["source"], row["event_id"]): json.loads(row["public"]) for row in inbox}
     findings.wrong("in the inbox more than once", [identity for identity, times in found.items() if times > 1])
@@ -115,24 +119,32 @@ def _inbox_holds(findings: Findings, told: Sequence[Told], inbox: Sequence[async
             findings.wrong("acknowledged and not in the inbox", [identity])
         if one.acknowledged and identity in said and _plain(said[identity]) != _plain(one.event["data"]):
             findings.wrong("in the inbox with other content", [(identity, said[identity], one.event["data"])])
+        if one.held and not found[identity] and identity not in waiting:
+            findings.wrong("set aside and lost", [identity])
         if one.refused and found[identity]:
             findings.wrong("refused and in the inbox", [identity])
 
 
-async def _quarantine_holds(
-    findings: Findings, company: Company, told: Sequence[Told], inbox: Sequence[asyncpg.Record]
-) -> None:
-    """What was set aside is in the inbox by now, or waits for what nobody has said: then it cannot be released."""
-    accepted = {(row["source"], row["event_id"]) for row in inbox}
-    async with company.database() as connection:
-        rows = await connection.fetch("SELECT id, source, event_id FROM ingest.quarantine WHERE released_at IS NULL")
-    waiting = {(row["source"], row["event_id"]): row["id"] for row in rows}
-    held = [(one.event["source"], one.event["id"]) for one in told if one.held]
-    findings.wrong("set aside and lost", [one for one in held if one not in accepted and one not in waiting])
-    for identity in [one for one in waiting if one not in company.forgotten]:
-        answer = await company.http.post(f"{company.running.urls['ingest']}/v1/quarantine/{waiting[identity]}/retry")
+async def _quarantine_is_settled(findings: Findings, company: Company) -> None:
+    """What was set aside is released once what it names is known; whatever still waits cannot be released by hand."""
+    waiting: dict[Identity, str] = {}
+
+    async def settled() -> bool:
+        async with company.database() as connection:
+            rows = await connection.fetch(
+                "SELECT id, source, event_id FROM ingest.quarantine WHERE released_at IS NULL"
+            )
+        found = {(row["source"], row["event_id"]): row["id"] for row in rows}
+        waiting.clear()
+        waiting.update({identity: held for identity, held in found.items() if identity not in company.waiting})
+        return not waiting
+
+    with suppress(TimeoutError):
+        await until(settled, RELEASED_WITHIN)
+    for identity, held_id in waiting.items():
+        company.waiting.add(identity)
+        answer = await company.http.post(f"{company.running.urls['ingest']}/v1/quarantine/{held_id}/retry")
         if answer.json().get("status") != "quarantined":
-            company.forgotten.add(identity)
             findings.wrong("set aside and forgotten, though what it waits for is known", [(identity, answer.text)])
 
 

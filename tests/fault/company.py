@@ -52,8 +52,8 @@ class Company:
     learned: list[date] = field(default_factory=list)
     """The past business days on which something was learned."""
     rounds: int = 0
-    forgotten: set[tuple[str, str]] = field(default_factory=set)
-    """What the quarantine had to be reminded of."""
+    waiting: set[tuple[str, str]] = field(default_factory=set)
+    """What rightly waits in the quarantine: nobody has said what it names."""
 
     def topic(self, slug: str) -> str:
         return topic_name(slug, prefix=self.prefix)

@@ -200,6 +200,8 @@ def opened(port: int, target: int) -> Iterator[Proxy]:
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
+    if writer.is_closing():
+        return
     with suppress(OSError, AttributeError):
         writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
     writer.transport.abort()
