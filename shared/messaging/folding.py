@@ -19,7 +19,7 @@ from shared.kernel.errors import StoppedError
 from shared.kernel.journal import Assertion, Journal, Stamp, joined, unheard
 from shared.kernel.ledger import Cells, Ledger
 from shared.messaging.failpoints import Failpoints
-from shared.messaging.memory import KEPT, Memory
+from shared.messaging.memory import Memory
 from shared.sales.references import Key, References
 from shared.sales.timeline import Folded, Since
 from shared.storage import folds
@@ -82,8 +82,8 @@ class FoldingOpener:
     clock: Clock
     failpoints: Failpoints
     chunk: int = CHUNK
-    kept: int = KEPT
-    """How much a lane keeps in memory of the entities that it met last."""
+    kept: int = 50_000
+    """What a lane keeps in memory of the entities that it met last, counted in assertions and postings."""
 
     async def open(self, partition: int) -> "FoldingLane":
         """Read the position and the partition's references; a refold that was interrupted is finished first."""

@@ -6,9 +6,6 @@ from dataclasses import dataclass, field
 from shared.sales.references import Key
 from shared.storage.folds import Entity
 
-KEPT = 100_000
-"""Assertions and cells that a lane keeps, and as many of what a service's model takes: some 40 MB."""
-
 
 @dataclass(slots=True)
 class Memory:

@@ -89,6 +89,8 @@ class TopicSettings(BaseSettings):
     """The user's password."""
     topic_prefix: str = ""
     partitions: int = Field(default=4, ge=1, le=1024)
+    remembered: int = Field(default=240_000, ge=0)
+    """What a worker keeps in memory of the entities it met last: assertions and postings, some 400 bytes each."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @classmethod

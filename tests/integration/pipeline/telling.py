@@ -16,7 +16,6 @@ from shared.kernel.journal import Assertion, Stamp
 from shared.kernel.tokens import Token
 from shared.messaging.failpoints import Failpoints
 from shared.messaging.folding import CHUNK, FoldingLane, FoldingOpener
-from shared.messaging.memory import KEPT
 from shared.sales.company import Company
 from shared.sales.references import Key
 from shared.storage.database import Database
@@ -99,7 +98,12 @@ def _record(one: Event, number: int) -> StreamRecord:
 
 
 def opener(
-    database: Database, company: Company, *, chunk: int = CHUNK, failpoints: Failpoints | None = None, kept: int = KEPT
+    database: Database,
+    company: Company,
+    *,
+    chunk: int = CHUNK,
+    failpoints: Failpoints | None = None,
+    kept: int = 50_000,
 ) -> FoldingOpener:
     """What the loop would open lanes with."""
     return FoldingOpener(
