@@ -113,7 +113,7 @@ def forecaster(settings: Settings, database: Database) -> Forecaster:
 
 
 async def differences(settings: Settings, declared: MetaData) -> list[object]:
-    """What the migrated schemas lack or have beyond the declaration."""
+    """What the migrated schemas lack or have beyond the declaration; the register of builds is the runtime's."""
 
     def compare(connection: Connection) -> list[object]:
         connection.execute(text("SET ROLE quintant_forecast"))
@@ -121,7 +121,7 @@ async def differences(settings: Settings, declared: MetaData) -> list[object]:
         options = {
             "include_schemas": True,
             "include_name": lambda name, kind, _: (
-                name in (None, tables.PERMANENT) if kind == "schema" else name != "alembic_version"
+                name in (None, tables.PERMANENT) if kind == "schema" else name not in ("alembic_version", "build")
             ),
         }
         return list(compare_metadata(MigrationContext.configure(connection, opts=options), declared))
