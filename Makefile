@@ -11,7 +11,7 @@ LOCKER := build/lock/bin/pip-compile
 LOCK := env -u PIP_FIND_LINKS $(LOCKER) --generate-hashes --allow-unsafe --strip-extras --no-config --quiet --no-header \
 	--no-annotate --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options $(if $(UPGRADE),--upgrade)
 
-.PHONY: up down status doctor check test bench fault lock clean
+.PHONY: up down status doctor lint check test bench fault lock clean
 
 up: $(VENV)/installed  ## Start everything and show the demo company.
 	@$(QUINTANT) up
@@ -22,11 +22,13 @@ down: $(VENV)/installed  ## Stop everything; keeps all data.
 status doctor: $(VENV)/installed  ## What runs where; what is wrong and how to mend it.
 	@$(QUINTANT) $@
 
-check: $(VENV)/installed-dev  ## Format, lint, types, imports, unit and contract tests: under a minute.
+lint: $(VENV)/installed-dev  ## Format, lint, types, imports.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+check: lint  ## The same, then unit and contract tests on both cores: about two minutes.
 	$(BIN)/python -m pytest -q -n 2 --hypothesis-profile=quick tests/unit tests/contract
 
 test: $(VENV)/installed-dev  ## Everything, against a real PostgreSQL and a real Kafka that the tests start.
