@@ -88,7 +88,7 @@ async def quiet(company: Company, watch: Watch) -> None:
 async def check(company: Company, watch: Watch, twin: Twin | None, evidence: Evidence) -> Findings:
     """All of it; the company is quiet."""
     findings = Findings()
-    await _quarantine_is_settled(findings, company)
+    await _quarantine_is_settled(findings, company, evidence.told)
     await quiet(company, watch)
     async with company.database() as connection:
         inbox = await connection.fetch("SELECT * FROM ingest.event ORDER BY seq")
@@ -125,27 +125,35 @@ def _inbox_holds(
             findings.wrong("refused and in the inbox", [identity])
 
 
-async def _quarantine_is_settled(findings: Findings, company: Company) -> None:
-    """What was set aside is released once what it names is known; whatever still waits cannot be released by hand."""
-    waiting: dict[Identity, str] = {}
+async def _quarantine_is_settled(findings: Findings, company: Company, told: Sequence[Told]) -> None:
+    """What was set aside is released soon after the stage that it names is known."""
+    labels = {(one.event["source"], one.event["id"]): one.event["data"].get("stage") for one in told}
+    known = _mapped(told)
+    waiting: list[Identity] = []
 
     async def settled() -> bool:
         async with company.database() as connection:
-            rows = await connection.fetch(
-                "SELECT id, source, event_id FROM ingest.quarantine WHERE released_at IS NULL"
-            )
-        found = {(row["source"], row["event_id"]): row["id"] for row in rows}
-        waiting.clear()
-        waiting.update({identity: held for identity, held in found.items() if identity not in company.waiting})
+            rows = await connection.fetch("SELECT * FROM ingest.quarantine WHERE released_at IS NULL")
+        held_back = {(row["source"], row["event_id"]): row["waits_for"].removeprefix("stage-map/") for row in rows}
+        company.waiting = set(held_back)
+        waiting[:] = [one for one, chart in held_back.items() if (chart, labels.get(one)) in known]
         return not waiting
 
     with suppress(TimeoutError):
         await until(settled, RELEASED_WITHIN)
-    for identity, held_id in waiting.items():
-        company.waiting.add(identity)
-        answer = await company.http.post(f"{company.running.urls['ingest']}/v1/quarantine/{held_id}/retry")
-        if answer.json().get("status") != "quarantined":
-            findings.wrong("set aside and forgotten, though what it waits for is known", [(identity, answer.text)])
+    findings.wrong("set aside and forgotten, though what it waits for is known", waiting)
+
+
+def _mapped(told: Sequence[Told]) -> set[tuple[str, str]]:
+    """Stage maps with the labels to which they give a stage of their pipeline, and that nobody ever took out again."""
+    said: dict[tuple[str, str], list[bool]] = defaultdict(list)
+    for one in told:
+        if one.acknowledged and "stage-map" in one.event["type"]:
+            data = one.event["data"]
+            stages = {*PIPELINES.get(data["pipeline_id"], ()), "won", "lost"}
+            for label, entry in data["stages"].items():
+                said[data["id"], label].append(entry is not None and entry["stage"] in stages)
+    return {place for place, known in said.items() if all(known)}
 
 
 def _plain(said: object) -> object:

@@ -53,7 +53,7 @@ class Company:
     """The past business days on which something was learned."""
     rounds: int = 0
     waiting: set[tuple[str, str]] = field(default_factory=set)
-    """What rightly waits in the quarantine: nobody has said what it names."""
+    """What waits in the quarantine."""
 
     def topic(self, slug: str) -> str:
         return topic_name(slug, prefix=self.prefix)
