@@ -10,9 +10,6 @@ from quintant.stack.errors import StackError
 from quintant.stack.home import PROJECT, Home
 from quintant.stack.processes import NAME_VARIABLE
 
-STOPPED = 3
-"""The exit code of a command after which a person must look."""
-
 
 def steps(home: Home, env: Mapping[str, str], service: str, *arguments: str) -> Iterator[dict[str, Any]]:
     """What a command of a service tells, step by step. Raises StackError, with its last words, if it fails."""
@@ -32,10 +29,11 @@ def steps(home: Home, env: Mapping[str, str], service: str, *arguments: str) -> 
         try:
             for line in process.stdout or ():
                 yield json.loads(line)
-        finally:
+        except BaseException:
             # Left early, by Ctrl-C or because another one failed: it is asked to end, and goes on when called again.
             process.terminate()
-    if process.returncode not in (0, -15):
+            raise
+    if process.returncode != 0:
         detail = _last_words(log.read_text(errors="replace").splitlines())
         raise StackError(detail or f"{name} failed", advice=f"Read {log}.")
 
