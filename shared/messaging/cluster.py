@@ -9,7 +9,8 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.helpers import create_ssl_context
 
 from shared.kernel.errors import UnavailableError
-from shared.messaging.deadlines import abandon, within
+from shared.messaging.abandoning import abandon
+from shared.messaging.deadlines import within
 
 _ANSWER_SECONDS = 1.5
 """Less than a readiness check may take, so that what is told is what was wrong."""
@@ -78,4 +79,4 @@ async def check_brokers(brokers: Brokers) -> None:
     try:
         await within(_ANSWER_SECONDS, client.bootstrap(), "asking whether it is there")
     finally:
-        await abandon(client.close(), _ANSWER_SECONDS)
+        await abandon(client, _ANSWER_SECONDS)

@@ -5,12 +5,10 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import TypeVar
 
-import structlog
 from aiokafka.errors import KafkaError
 
 from shared.kernel.errors import UnavailableError
 
-_LOG = structlog.get_logger(__name__)
 Result = TypeVar("Result")
 
 
@@ -37,25 +35,12 @@ async def within(seconds: float, call: Awaitable[Result], doing: str) -> Result:
     except (KafkaError, OSError) as error:
         raise UnavailableError(f"Kafka failed while {doing}: {type(error).__name__}") from error
     except asyncio.CancelledError as error:
-        if _is_cancelled():
+        if is_cancelled():
             raise
         raise UnavailableError(f"Kafka's client gave up while {doing}") from error
 
 
-async def abandon(stop: Awaitable[None], seconds: float) -> None:
-    """Stop a client politely within the deadline, else leave it: its connections die with it."""
-    try:
-        async with asyncio.timeout(seconds):
-            await stop
-    except (TimeoutError, KafkaError, OSError) as error:
-        _LOG.warning("kafka_client_abandoned", error=type(error).__name__)
-    except asyncio.CancelledError as error:
-        if _is_cancelled():
-            raise
-        _LOG.warning("kafka_client_abandoned", error=type(error).__name__)
-
-
-def _is_cancelled() -> bool:
+def is_cancelled() -> bool:
     """Whether it is we who are cancelled. aiokafka cancels tasks of its own and lets the error of that escape."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0

@@ -15,9 +15,10 @@ from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from shared.kernel.clock import Clock
 from shared.kernel.errors import StoppedError, UnavailableError
+from shared.messaging.abandoning import abandon
 from shared.messaging.cluster import Brokers, options
 from shared.messaging.dead_letters import DeadLetters, Limits, Tally
-from shared.messaging.deadlines import Backoff, Deadlines, abandon, within
+from shared.messaging.deadlines import Backoff, Deadlines, within
 from shared.messaging.failpoints import Failpoints
 from shared.messaging.lane import Lane, Opener
 from shared.messaging.sorting import sort
@@ -85,7 +86,7 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
             finally:
                 self._joined = False
                 self._tracks.clear()
-                await abandon(consumer.stop(), self._deadlines.stop)
+                await abandon(consumer, self._deadlines.stop)
             await self._backoff.pause()
 
     def _consumer(self) -> AIOKafkaConsumer:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from aiokafka import AIOKafkaProducer
 
 from shared.kernel.clock import Clock, SystemClock
+from shared.messaging.abandoning import abandon
 from shared.messaging.cluster import Brokers, options
-from shared.messaging.deadlines import Deadlines, abandon, within
+from shared.messaging.deadlines import Deadlines, within
 from shared.messaging.framing import Batch, batches, frame
 
 BATCH_BYTES = 900_000
@@ -74,4 +75,4 @@ async def open_producer(bootstrap_servers: Brokers, deadlines: Deadlines | None 
         await within(limits.start, producer.start(), "connecting a producer")
         yield Producer(producer, limits, SystemClock())
     finally:
-        await abandon(producer.stop(), limits.stop)
+        await abandon(producer, limits.stop)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
+from shared.messaging.abandoning import abandon
 from shared.messaging.cluster import Brokers, options
-from shared.messaging.deadlines import Deadlines, abandon, within
+from shared.messaging.deadlines import Deadlines, within
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ async def open_reader(bootstrap_servers: Brokers, deadlines: Deadlines) -> Async
         await within(deadlines.start, consumer.start(), "connecting a reader")
         yield consumer
     finally:
-        await abandon(consumer.stop(), deadlines.stop)
+        await abandon(consumer, deadlines.stop)
 
 
 async def read_ends(
@@ -77,4 +78,4 @@ async def purge(bootstrap_servers: Brokers, topic: str, offsets: dict[int, int],
         below = {TopicPartition(topic, p): RecordsToDelete(before_offset=offset) for p, offset in offsets.items()}
         await within(deadlines.call, admin.delete_records(below), f"purging {topic}")
     finally:
-        await abandon(admin.close(), deadlines.stop)
+        await abandon(admin, deadlines.stop)

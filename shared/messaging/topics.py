@@ -8,8 +8,9 @@ from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from shared.contracts.topics import TOPICS, Topic, topic_name
 from shared.kernel.errors import StoppedError
+from shared.messaging.abandoning import abandon
 from shared.messaging.cluster import Brokers, options
-from shared.messaging.deadlines import Deadlines, abandon, within
+from shared.messaging.deadlines import Deadlines, within
 
 _LOG = structlog.get_logger(__name__)
 _COPIES = 3
@@ -35,7 +36,7 @@ async def create_topics(bootstrap_servers: Brokers, *, prefix: str, partitions: 
         await _check(admin, wanted, partitions)
         return list(wanted)
     finally:
-        await abandon(admin.close(), deadlines.stop)
+        await abandon(admin, deadlines.stop)
 
 
 def _is_past(prefix: str, have: set[str]) -> bool:
@@ -55,7 +56,7 @@ async def delete_topics(brokers: Brokers, *, prefix: str, generation: int) -> No
             await within(deadlines.call, admin.delete_topics(sorted(gone & have)), "deleting topics")
             _LOG.info("topics_deleted", topics=sorted(gone & have))
     finally:
-        await abandon(admin.close(), deadlines.stop)
+        await abandon(admin, deadlines.stop)
 
 
 async def _create(admin: AIOKafkaAdminClient, name: str, topic: Topic, partitions: int, copies: int) -> None:
