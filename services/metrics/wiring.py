@@ -35,7 +35,7 @@ from shared.runtime.folding import (
     surroundings,
     worker_connections,
 )
-from shared.runtime.rebuilding import Rebuildable
+from shared.runtime.rebuildable import Rebuildable
 from shared.runtime.shutdown import Shutdown
 from shared.runtime.worker import Job
 from shared.storage.database import Database

@@ -23,7 +23,7 @@ from shared.runtime.folding import (
     surroundings,
     worker_connections,
 )
-from shared.runtime.rebuilding import Rebuildable
+from shared.runtime.rebuildable import Rebuildable
 from shared.runtime.shutdown import Shutdown
 from shared.storage.database import Database
 from shared.telemetry.metrics import Metrics
