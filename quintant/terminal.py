@@ -20,7 +20,7 @@ errors = Console(stderr=True)
 
 @contextmanager
 def failing_plainly() -> Iterator[None]:
-    """An expected failure is said in red with what to do about it, without a traceback; the exit code is 1."""
+    """An expected failure is said in red with what to do about it, without a traceback; the exit code is its own."""
     try:
         yield
     except StackError as error:
@@ -29,7 +29,7 @@ def failing_plainly() -> Iterator[None]:
             errors.print(escape(error.advice), highlight=False)
         if error.tail:
             errors.print(Text(error.tail, style="dim"))
-        raise typer.Exit(1) from None
+        raise typer.Exit(error.exit_code) from None
     except ServiceError as error:
         errors.print(f"[bold red]✗ {escape(str(error))}[/]")
         raise typer.Exit(1) from None

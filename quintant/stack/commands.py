@@ -12,7 +12,7 @@ from quintant.stack.processes import NAME_VARIABLE
 
 
 def steps(home: Home, env: Mapping[str, str], service: str, *arguments: str) -> Iterator[dict[str, Any]]:
-    """What a command of a service tells, step by step. Raises StackError, with its last words, if it fails."""
+    """What a command of a service tells, step by step. Raises StackError with its last words and its exit code."""
     name = f"{service}-{arguments[0]}"
     log = home.fresh_log(name)
     with (
@@ -35,7 +35,8 @@ def steps(home: Home, env: Mapping[str, str], service: str, *arguments: str) -> 
             raise
     if process.returncode != 0:
         detail = _last_words(log.read_text(errors="replace").splitlines())
-        raise StackError(detail or f"{name} failed", advice=f"Read {log}.")
+        code = max(1, process.returncode)  # below zero: ended by a signal
+        raise StackError(detail or f"{name} failed", advice=f"Read {log}.", exit_code=code)
 
 
 def _last_words(lines: list[str]) -> str | None:

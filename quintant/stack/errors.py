@@ -8,10 +8,11 @@ _TAIL_BYTES = 16_384
 class StackError(Exception):
     """Something of the stack failed. `advice` is what to do; `tail` the last lines of the log that tells more."""
 
-    def __init__(self, message: str, *, advice: str = "", log: Path | None = None) -> None:
+    def __init__(self, message: str, *, advice: str = "", log: Path | None = None, exit_code: int = 1) -> None:
         self.message = message
         self.advice = advice
         self.log = log
+        self.exit_code = exit_code
         self.tail = tail(log) if log else ""
         super().__init__("\n".join(part for part in (message, advice, self.tail) if part))
 
