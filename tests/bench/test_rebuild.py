@@ -6,7 +6,7 @@ import os
 import resource
 import sys
 import time
-from asyncio.subprocess import PIPE
+from asyncio.subprocess import PIPE, Process
 
 import pytest
 
@@ -37,14 +37,26 @@ async def test_metrics_is_rebuilt(ground: Ground) -> None:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "services.metrics", "rebuild", "--json", cwd=PROJECT, env=env, stdout=PIPE
         )
-    said, _ = await asyncio.wait_for(process.communicate(), SECONDS)
-    assert json.loads(said.splitlines()[-1])["phase"] == "switched"
+    async with asyncio.timeout(SECONDS):
+        phases = await _phases(process, began)
+        assert await process.wait() == 0
     seconds, spent = time.monotonic() - began, _spent() - spent
     sys.stdout.write(
         f"\nrebuild of metrics, {count:,} events: {count / seconds:,.0f}/s, "
         f"{count / spent:,.0f} per second of processor; "
-        f"a million in {1_000_000 * seconds / count:,.0f} s (bar 180, aim 60)\n"
+        f"a million in {1_000_000 * seconds / count:,.0f} s (bar 180, aim 60); "
+        f"{', '.join(f'{phase} from {at:.1f} s' for phase, at in phases.items())}\n"
     )
+
+
+async def _phases(process: Process, began: float) -> dict[str, float]:
+    """After how many seconds each phase began."""
+    phases: dict[str, float] = {}
+    assert process.stdout is not None
+    async for line in process.stdout:
+        phases.setdefault(json.loads(line)["phase"], time.monotonic() - began)
+    assert list(phases)[-1] == "switched"
+    return phases
 
 
 def _spent() -> float:
