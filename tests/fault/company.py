@@ -54,6 +54,8 @@ class Company:
     rounds: int = 0
     waiting: set[tuple[str, str]] = field(default_factory=set)
     """What waits in the quarantine."""
+    leaving: set[str] = field(default_factory=set)
+    """Processes that were told to end: they listen no more and finish what they have in hand."""
 
     def topic(self, slug: str) -> str:
         return topic_name(slug, prefix=self.prefix)
@@ -93,7 +95,11 @@ class Company:
         await asyncio.to_thread(self.running.kill, *names)
 
     async def stop(self, *names: str) -> bool:
-        return await asyncio.to_thread(self.running.stop, *names)
+        self.leaving |= set(names)
+        try:
+            return await asyncio.to_thread(self.running.stop, *names)
+        finally:
+            self.leaving -= set(names)
 
     async def ended(self, name: str, seconds: float = 60) -> None:
         """Wait until the process is gone."""

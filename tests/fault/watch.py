@@ -124,16 +124,19 @@ class Watch:
         listening = None
         while True:
             part = running.parts.get(name)
-            if part is not None and running.running(name) and name not in self.excused:
+            if part is not None and running.running(name) and not self._is_excused(name):
                 asked = _now()
                 ready, why = await self._ask(http, f"{part.address}/readyz")
                 self.samples.setdefault(name, []).append((asked if ready else _now(), ready, why))
                 alive, why = await self._ask(http, f"{part.address}/livez")
                 if alive:
                     listening = part.process
-                elif listening == part.process and running.running(name) and name not in self.excused:
+                elif listening == part.process and running.running(name) and not self._is_excused(name):
                     self.dead.append(f"{name} does not answer /livez: {why}")
             await asyncio.sleep(EVERY)
+
+    def _is_excused(self, name: str) -> bool:
+        return name in self.excused or name in self.company.leaving
 
     @staticmethod
     async def _ask(http: httpx.AsyncClient, url: str) -> tuple[bool, str]:
