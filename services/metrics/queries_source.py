@@ -151,12 +151,12 @@ def _ledger(question: Question, writing: _Writing, learned_from: date | None = N
 def _tail(question: Question, writing: _Writing) -> str:
     """What the ledger holds beyond the summaries, in one scan.
 
-    The lowest number lets it skip blocks; that a partition's own bounds cannot (`+ 0`) keeps the planner from scanning
-    once for each partition.
+    The lowest number, and it alone, lets it skip blocks. A partition's own bounds would have it scan once for each
+    partition; days would let the planner, which does not know that number, read all blocks of early days instead.
     """
     return f"""SELECT {_columns(question, "l")} FROM {question.ledger.name} l JOIN tail t ON t.partition = l.partition
                WHERE l.number >= (SELECT min(number) FROM tail) AND l.number + 0 BETWEEN t.number AND t.position
-                 AND (l.number > t.number OR l.entity > t.entity) AND {_filter(question, writing, "l")}"""  # noqa: S608
+                 AND (l.number > t.number OR l.entity > t.entity) AND {_filter(question, writing, "l", " + 0")}"""  # noqa: S608
 
 
 def _summaries(question: Question, slices: Slices, cut: Cut, block: _Block, writing: _Writing) -> Iterator[str]:
@@ -201,15 +201,16 @@ def _columns(question: Question, alias: str) -> str:
     return ", ".join(f"{alias}.{name}" for name in ("fact", "day", *question.by, *question.ledger.measure_types))
 
 
-def _filter(question: Question, writing: _Writing, alias: str) -> str:
+def _filter(question: Question, writing: _Writing, alias: str, unindexed: str = "") -> str:
+    """What a posting has to be; `unindexed` is what is done to its days so that no index is used for them."""
     conditions = [f"{alias}.fact = ANY({writing.bind(list(question.facts))})"]
     conditions += [_in(f"{alias}.{name}", wanted, writing) for name, wanted in question.where.items()]
     conditions += _unrelated(question, alias)
-    conditions.append(f"{alias}.day <= {writing.bind(question.end)}")
+    conditions.append(f"{alias}.day{unindexed} <= {writing.bind(question.end)}")
     if question.start is not None:
-        conditions.append(f"{alias}.day >= {writing.bind(question.start)}")
+        conditions.append(f"{alias}.day{unindexed} >= {writing.bind(question.start)}")
     if question.known_at is not None:
-        conditions.append(f"{alias}.known_on <= {writing.bind(question.known_at)}")
+        conditions.append(f"{alias}.known_on{unindexed} <= {writing.bind(question.known_at)}")
     return " AND ".join(conditions)
 
 

@@ -3,14 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from services.metrics.domain.slices import SLICES, SUMMARY_KEY, Cut, Slices
+from services.metrics.domain.slices import SLICES, SUMMARY_KEY, Cut, Family, Slices
 from shared.messaging.folding import Change
 from shared.sales.references import References
 from shared.storage.database import Writer
 from shared.storage.position import FencedError
 
-WINDOW = 25_000
-"""Events whose postings are looked at for one step: a bound on the scan."""
 _BY_HASHING = "SELECT set_config('work_mem', '128MB', true), set_config('enable_sort', 'off', true)"
 """For this transaction: the planner cannot know how many sums there will be, and would sort the postings."""
 
@@ -33,14 +31,14 @@ class Seal:
 
 
 async def seal_step(writer: Writer, slices: Slices, limit: int) -> bool:
-    """Add about `limit` more postings of each partition to a ledger's summary; whether any are left to add.
+    """Add about `limit` more postings to a ledger's summary, as many of each partition; whether any are left to add.
 
     The seals move by compare-and-set in the same transaction: of two summarisers that meet, one adds nothing.
     """
     before = await _open_seals(writer, slices)
     if not before:
         return False
-    after = [await _cut(writer, slices, seal, limit) for seal in before]
+    after = [await _cut(writer, slices, seal, max(1, limit // len(before))) for seal in before]
     if not await _move(writer, slices, before, after):
         return True
     await writer.execute(_BY_HASHING)
@@ -72,8 +70,9 @@ async def _open_seals(writer: Writer, slices: Slices) -> list[Seal]:
 
 
 async def _cut(writer: Writer, slices: Slices, seal: Seal, limit: int) -> Seal:
-    """How far to go, so that about `limit` postings are added: a refold may append millions under one number."""
-    until = min(seal.applied, seal.number + WINDOW - 1)
+    """How far to go, so that about `limit` postings are added at most, and those of as many events: a refold may append
+    millions under one number, and events that post nothing here are scanned for nothing."""
+    until = min(seal.applied, seal.number + limit - 1)
     row = await writer.row(
         f"""SELECT number, entity FROM {slices.ledger.name}
             WHERE partition = $1 AND number BETWEEN $2 AND $4 AND (number > $2 OR entity > $3)
@@ -110,34 +109,27 @@ async def _move(writer: Writer, slices: Slices, before: Sequence[Seal], after: S
 
 def _summing(slices: Slices) -> str:
     """Sums by day, by month, and by month of knowledge what was learned in another month than its own, added to what
-    stands there; in the order of the key, which is faster. First all is summed by the finest that its cut needs."""
-    # Counts of one step are small, and sums of int cost a fraction of those of bigint.
-    sums = ", ".join(
-        f"sum({name}{'::int' if kind is int else ''}) AS {name}" for name, kind in slices.ledger.measure_types.items()
-    )
+    stands there; in the order of the key, which is faster.
+
+    Each step sums what the one before left: postings by family, a family's sums by cut, days to months.
+    """
     members = ("dimension_id", "other_id", "fact", *slices.kept)
-    key = ", ".join(("cut", *members))
+    key, sums = ", ".join(("cut", *members)), _sums(slices)
     columns = ", ".join((*SUMMARY_KEY, *slices.kept, *slices.ledger.measure_types))
-    month = "date_trunc('month', start::timestamp)::date"
+    families = [f"family_{place} AS MATERIALIZED ({_family(slices, one)})" for place, one in enumerate(slices.families)]
+    finest = [_cuts(slices, one, f"family_{place}", key) for place, one in enumerate(slices.families)]
     return f"""
         WITH step AS (
           SELECT * FROM unnest($1::int[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[], $6::text[])
             AS step (partition, number, entity, until, next_number, next_entity)
-        ), posting AS (
-          SELECT l.*, date_trunc('month', l.day::timestamp)::date AS month,
-                 date_trunc('month', l.known_on::timestamp)::date AS known
+        ), posting AS MATERIALIZED (
+          SELECT l.*, {_month("l.day")} AS month, {_month("l.known_on")} AS known
           FROM step JOIN {slices.ledger.name} l ON l.partition = step.partition
             AND l.number BETWEEN step.number AND step.until AND (l.number > step.number OR l.entity > step.entity)
             AND (l.number < step.next_number OR l.entity <= step.next_entity)
           WHERE l.number BETWEEN (SELECT min(number) FROM step) AND (SELECT max(until) FROM step)
-        ), finest AS MATERIALIZED (
-          SELECT by_day, CASE WHEN by_day THEN l.day ELSE l.month END AS start,
-                 CASE WHEN NOT of_now THEN l.known END AS known, {key}, {sums}
-          FROM posting l CROSS JOIN LATERAL (VALUES {_values(slices)})
-            AS told (cut, dimension_id, other_id, by_day, of_now, wanted)
-          WHERE wanted GROUP BY 1, 2, 3, {key}
-        ), months AS MATERIALIZED (
-          SELECT {month} AS start, known, {key}, {sums} FROM finest GROUP BY 1, known, {key}
+        ), {", ".join(families)}, finest AS MATERIALIZED ({" UNION ALL ".join(finest)}), months AS MATERIALIZED (
+          SELECT {_month("start")} AS start, known, {key}, {sums} FROM finest GROUP BY 1, known, {key}
         )
         INSERT INTO {slices.table} AS s ({columns})
         SELECT {columns} FROM (
@@ -153,15 +145,40 @@ def _summing(slices: Slices) -> str:
         DO UPDATE SET {", ".join(f"{name} = s.{name} + excluded.{name}" for name in slices.ledger.measure_types)}"""  # noqa: S608
 
 
-def _values(slices: Slices) -> str:
-    """A row for each cut: its name, members, whether by day, and whether it wants the posting."""
-    return ", ".join(_value(cut) for cut in slices.cuts)
+def _family(slices: Slices, family: Family) -> str:
+    """The postings by all dimensions of the family's cuts, no finer than these need them."""
+    start = "day" if any(cut.by_day for cut in family) else "month"
+    known = "NULL::date" if all(cut.of_now for cut in family) else "known"
+    facts = sorted({fact for cut in family for fact in cut.facts})
+    wanted = f"WHERE fact IN ({', '.join(repr(fact) for fact in facts)})" if facts else ""
+    dimensions = sorted({name for cut in family for name in cut.dimensions})
+    key = ", ".join(("fact", *slices.kept, *dimensions))
+    return f"""SELECT {start} AS start, {known} AS known, {key}, {_sums(slices)} FROM posting {wanted}
+               GROUP BY 1, 2, {key}"""  # noqa: S608 - declared names
+
+
+def _cuts(slices: Slices, family: Family, name: str, key: str) -> str:
+    """The sums of each cut of a family, from those of the family."""
+    return f"""SELECT by_day, CASE WHEN by_day THEN start ELSE {_month("start")} END AS start, known, {key},
+                      {_sums(slices)}
+               FROM {name} l CROSS JOIN LATERAL (VALUES {", ".join(map(_value, family))})
+                 AS told (cut, dimension_id, other_id, by_day)
+               GROUP BY 1, 2, known, {key}"""  # noqa: S608 - declared names
 
 
 def _value(cut: Cut) -> str:
     members = [f"l.{name}::text" for name in cut.dimensions]
-    wanted = " OR ".join(f"l.fact = '{fact}'" for fact in sorted(cut.facts)) or "true"
-    return f"('{cut.name}', {', '.join([*members, 'NULL', 'NULL'][:2])}, {cut.by_day}, {cut.of_now}, {wanted})"
+    return f"('{cut.name}', {', '.join([*members, 'NULL', 'NULL'][:2])}, {cut.by_day})"
+
+
+def _sums(slices: Slices) -> str:
+    """Counts of one step are small, and sums of int cost a fraction of those of bigint."""
+    measures = slices.ledger.measure_types.items()
+    return ", ".join(f"sum({name}{'::int' if kind is int else ''}) AS {name}" for name, kind in measures)
+
+
+def _month(day: str) -> str:
+    return f"date_trunc('month', {day}::timestamp)::date"
 
 
 async def drop_summaries(writer: Writer) -> None:

@@ -15,8 +15,8 @@ from shared.storage.position import FencedError
 
 _LOG = structlog.get_logger(__name__)
 
-LIMIT = 10_000
-"""Postings of one partition that one transaction adds: some seconds of work."""
+LIMIT = 200_000
+"""Postings that one transaction adds: some seconds of work."""
 
 
 async def summarise(database: Database, *, limit: int = LIMIT) -> None:

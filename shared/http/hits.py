@@ -5,6 +5,8 @@ parameters are declared in the route alone.
 """
 
 import asyncio
+from collections.abc import Hashable
+from itertools import count
 
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -12,12 +14,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from shared.http.auth import ApiKeys, Caller, bearer
 from shared.http.caching import is_known
 from shared.http.kept import VOUCHED, Told, target_of
-from shared.http.observing import Observer
+from shared.http.observing import Observer, named
 from shared.http.snapshot import Snapshots
 from shared.kernel.errors import QuintantError
+from shared.kernel.ids import new_id
 
 _Sent = dict[bytes, bytes]
 """The headers of a request that names none twice."""
+
+_NAMED = b"x-request-id"
 
 
 class HitsFirst:
@@ -28,33 +33,37 @@ class HitsFirst:
     ) -> None:
         self._app = app
         self._route = route
+        self._path: str = getattr(route, "path", "unmatched")
         self._snapshots = snapshots
+        self._kept = snapshots.kept
+        self._monotonic = snapshots.clock.monotonic
         self._keys = keys
         self._observer = observer
         self._looking = asyncio.Lock()
         self._readers: dict[bytes, Caller] = {}
         self._readers_until = 0.0
+        self._own_half = new_id()[:16]  # of the ids of hits: to draw one at random takes longer than to find an answer
+        self._hits = count()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] == "GET" and self._snapshots.kept.holds(target_of(scope)):
-            sent: _Sent = dict(scope["headers"])
-            told = await self._find(scope, sent) if len(sent) == len(scope["headers"]) else None
+        if scope["type"] == "http" and scope["method"] == "GET":
+            target = target_of(scope)
+            told = self._kept.find(target)
             if told is not None:
-                await self._give(told, scope, sent, send)
-                return
+                began, headers = self._monotonic(), scope["headers"]
+                sent: _Sent = dict(headers)
+                caller = self._reader(sent.get(b"authorization", b""), began) if len(sent) == len(headers) else None
+                if caller is not None:
+                    if not self._kept.is_vouched_for(began):
+                        told = await self._find(target)
+                    if told is not None:
+                        await self._give(told, scope, sent, caller, began, send)
+                        return
         await self._app(scope, receive, send)
 
-    async def _find(self, scope: Scope, sent: _Sent) -> Told | None:
-        """The answer; None for a caller who may not read, and if what it was read from has moved or is out of reach."""
-        snapshots = self._snapshots
-        now = snapshots.clock.monotonic()
-        caller = self._reader(sent.get(b"authorization", b""), now)
-        if caller is None:
-            return None
-        scope["quintant.caller_name"] = caller.name
-        if not snapshots.kept.is_vouched_for(now) and not await self._look():
-            return None
-        return snapshots.kept.find(target_of(scope))
+    async def _find(self, target: Hashable) -> Told | None:
+        """The answer after another look; None if what it was read from has moved or is out of reach."""
+        return self._kept.find(target) if await self._look() else None
 
     def _reader(self, authorization: bytes, now: float) -> Caller | None:
         """The caller, if that is one who may read. The file of keys is looked at as often as the books are."""
@@ -71,23 +80,32 @@ class HitsFirst:
 
     async def _look(self) -> bool:
         """See where the books stand; of many requests at once one looks for all."""
-        snapshots = self._snapshots
         async with self._looking:
-            if not snapshots.kept.is_vouched_for(snapshots.clock.monotonic()):
+            if not self._kept.is_vouched_for(self._monotonic()):
                 try:
-                    async with snapshots.snapshot():
+                    async with self._snapshots.snapshot():
                         pass
                 except QuintantError:
                     return False
-            return snapshots.kept.is_vouched_for(snapshots.clock.monotonic())
+            return self._kept.is_vouched_for(self._monotonic())
 
-    async def _give(self, told: Told, scope: Scope, sent: _Sent, send: Send) -> None:
-        began = self._observer.begin(scope)
-        scope["route"] = self._route
+    async def _give(self, told: Told, scope: Scope, sent: _Sent, caller: Caller, began: float, send: Send) -> None:
         asked, status, headers, body = sent.get(b"if-none-match"), 200, told.headers, told.body
         if asked is not None and is_known(asked.decode("latin-1"), told.etag):
             status, headers, body = 304, told.unchanged_headers, b""
-        named = (b"x-request-id", scope["quintant.request_id"].encode())
-        await send({"type": "http.response.start", "status": status, "headers": (*headers, named)})
+        observer, is_quiet = self._observer, self._observer.is_quiet
+        if is_quiet:
+            given = sent.get(b"x-request-id")
+            fresh = f"{self._own_half}{next(self._hits):016x}"
+            name = fresh if given is None else named(given.decode("latin-1"), fresh)
+        else:  # what is logged belongs to a trace
+            scope["route"], scope["quintant.caller_name"] = self._route, caller.name
+            observer.begin(scope)
+            name = scope["quintant.request_id"]
+        start = {"type": "http.response.start", "status": status, "headers": (*headers, (_NAMED, name.encode()))}
+        await send(start)
         await send({"type": "http.response.body", "body": body})
-        self._observer.end(scope, status, began)
+        if is_quiet:
+            observer.count(self._path, "GET", status, self._monotonic() - began)
+        else:
+            observer.end(scope, status, began)

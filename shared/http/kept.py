@@ -90,10 +90,6 @@ class KeptAnswers:
         """Whether what was seen last may be told again without another look."""
         return self._seen is not None and now - self._seen.began < VOUCHED
 
-    def holds(self, target: Hashable) -> bool:
-        """Whether the answer is here."""
-        return target in self._kept
-
     def find(self, target: Hashable) -> Told | None:
         """The answer with the freshness that was seen last."""
         kept = self._kept.get(target)

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from typing import Any
 
 from starlette.datastructures import MutableHeaders
@@ -22,6 +22,14 @@ _log = get_logger("quintant.http")
 _level = logging.getLogger("quintant.http")
 
 
+_Add = Callable[[float], None]
+
+
+def named(given: str | None, fresh: str) -> str:
+    """The id of a request: what its caller calls it, if that can be told, else a fresh one."""
+    return given if given and _REQUEST_ID.fullmatch(given) else fresh
+
+
 def request_id_of(scope: MutableMapping[str, Any]) -> str:
     """The id that is in the answer's `x-request-id` and in the log."""
     request_id: str = scope.setdefault("quintant.request_id", "unknown")
@@ -35,12 +43,17 @@ class Observer:
         self._service = service
         self._metrics = metrics
         self._clock = clock
+        self._counts: dict[tuple[str, str, int], tuple[_Add, _Add]] = {}
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether requests are counted and not logged."""
+        return not _level.isEnabledFor(logging.INFO)
 
     def begin(self, scope: Scope) -> float:
         """Name the request and continue its trace; the moment, for `end`."""
         headers, fresh = headers_of(scope), new_id()
-        given = headers.get("x-request-id")
-        scope["quintant.request_id"] = given if given and _REQUEST_ID.fullmatch(given) else fresh
+        scope["quintant.request_id"] = named(headers.get("x-request-id"), fresh)
         # Never reset: the server logs an exception after we returned, in this same task, and should name its trace.
         tracing.CURRENT.set(tracing.continued(headers.get("traceparent"), lambda: fresh))
         return self._clock.monotonic()
@@ -50,10 +63,8 @@ class Observer:
         seconds = self._clock.monotonic() - began
         route = getattr(scope.get("route"), "path", "unmatched")
         method = scope["method"] if scope["method"] in METHODS else "other"
-        labels = {"service": self._service, "route": route, "method": method, "status": f"{status // 100}xx"}
-        self._metrics.add(HTTP_REQUESTS, **labels)
-        self._metrics.observe(HTTP_SECONDS, seconds, **labels)
-        if not _level.isEnabledFor(logging.INFO):
+        self.count(route, method, status, seconds)
+        if self.is_quiet:
             return  # structlog takes longer to find that out than the rest of this
         say = _log.debug if route in _PROBES else _log.info
         say(
@@ -65,6 +76,17 @@ class Observer:
             caller=scope.get("quintant.caller_name"),
             request_id=request_id_of(scope),
         )
+
+    def count(self, route: str, method: str, status: int, seconds: float) -> None:
+        """The two metrics of a request."""
+        key = route, method, status // 100
+        if (found := self._counts.get(key)) is None:
+            labels = {"service": self._service, "route": route, "method": method, "status": f"{key[2]}xx"}
+            adding = self._metrics.adding(HTTP_REQUESTS, **labels), self._metrics.observing(HTTP_SECONDS, **labels)
+            found = self._counts[key] = adding
+        add, observe = found
+        add(1)
+        observe(seconds)
 
 
 class Observing:

@@ -209,6 +209,7 @@ async def open_database(
             "role": role,
             "application_name": application,
             "jit": "off",
+            "max_parallel_workers_per_gather": "0",  # to start them takes longer than most questions
             "lock_timeout": _milliseconds(limits.lock),
             "statement_timeout": _milliseconds(limits.statement),
             "idle_in_transaction_session_timeout": _milliseconds(limits.idle_in_transaction),

@@ -59,6 +59,14 @@ class Metrics:
         """Put one observation into a histogram."""
         self._histogram((name, *labels.items())).observe(value)
 
+    def adding(self, name: str, /, **labels: str) -> Callable[[float], None]:
+        """What `add` does to one counter, for who counts often."""
+        return self._counter((name, *labels.items())).inc
+
+    def observing(self, name: str, /, **labels: str) -> Callable[[float], None]:
+        """What `observe` does to one histogram, for who observes often."""
+        return self._histogram((name, *labels.items())).observe
+
     def forget(self, name: str) -> None:
         """Drop a gauge with all its series, for instance of partitions that went to another worker."""
         if name in self._gauges:

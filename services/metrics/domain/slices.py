@@ -1,7 +1,8 @@
 """Which sums of a ledger its summaries keep: by some dimensions always, by the others one or two at a time."""
 
 from collections.abc import Iterable, Mapping, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 
 from services.metrics.domain.ledgers import CASH, DEALS, TRADE
@@ -31,8 +32,13 @@ class Cut:
         return "+".join(self.dimensions)
 
     def answers(self, dimensions: Set[str], facts: Iterable[str]) -> bool:
-        """Whether it tells just these dimensions apart, for all these facts."""
-        return dimensions == set(self.dimensions) and (not self.facts or self.facts.issuperset(facts))
+        """Whether it tells these dimensions apart, for all these facts."""
+        return dimensions <= set(self.dimensions) and (not self.facts or self.facts.issuperset(facts))
+
+
+Family = tuple[Cut, ...]
+"""Cuts that are summed together: postings once by all their dimensions, the cuts from these fewer sums. It pays where
+members of one dimension have few members of the others."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,12 @@ class Slices:
     ledger: Ledger
     kept: tuple[str, ...]
     """Told apart in every summary row: what sums must not mix, or almost every question asks for."""
-    cuts: tuple[Cut, ...] = field(default=())
+    families: tuple[Family, ...]
+
+    @cached_property
+    def cuts(self) -> tuple[Cut, ...]:
+        """All of them, those of the fewest dimensions first."""
+        return tuple(sorted((cut for family in self.families for cut in family), key=lambda cut: len(cut.dimensions)))
 
     @property
     def table(self) -> str:
@@ -50,39 +61,39 @@ class Slices:
         return self.ledger.name.removesuffix("_postings") + "_summary"
 
     def cut_for(self, dimensions: Set[str], facts: Iterable[str]) -> Cut | None:
-        """The cut to read for a question about these; None if there is none."""
+        """The cut with the fewest sums to read for a question about these; None if there is none."""
         asked, wanted = set(dimensions) - set(self.kept), tuple(facts)
         return next((cut for cut in self.cuts if cut.answers(asked, wanted)), None)
 
 
-_PEOPLE = ("member", "team", "manager", "region")
-_MARKETS = ("sector", "channel", "business_line")
-_GOODS = ("product", "category")
 CLOSINGS = frozenset({"won", "lost"})
 """The facts that carry `days`, always."""
 
 
-_BY_DAY = frozenset({"team", "region", "category", *_MARKETS})
-"""These have few members. By member, product or customer there would be as many sums of a day as postings."""
+def _daily(*names: str) -> Family:
+    """By each of these, also by day: they have few members."""
+    return tuple(Cut((name,), by_day=True) for name in names)
 
 
-def _singly(*names: str) -> tuple[Cut, ...]:
-    """No dimension, and each of these."""
-    return (Cut(by_day=True), *(Cut((name,), by_day=name in _BY_DAY) for name in names))
+def _monthly(*names: str) -> Family:
+    """By each of these: by member, product or customer a day has as many sums as postings."""
+    return tuple(Cut((name,)) for name in names)
 
 
-def _histograms(*names: str) -> tuple[Cut, ...]:
-    """How often a closing took so many days, in all and by each of these."""
-    return (Cut(("days",), CLOSINGS), *(Cut((name, "days"), CLOSINGS) for name in names))
-
-
-_CROSSED = (
-    Cut(("team", "category"), of_now=True),
-    Cut(("team", "channel"), of_now=True),
-    Cut(("category", "sector"), of_now=True),
-    Cut(("category", "channel"), of_now=True),
+_MARKETS: Family = (Cut(by_day=True), *_daily("sector", "channel", "business_line"))
+_SELLERS: Family = (*_daily("team", "region", "currency"), Cut(("team", "currency")))
+_PERSONS = _monthly("member", "manager")
+_ACCOUNTS: Family = (Cut(("customer", "currency")),)
+"""Who owes what is netted by customer and currency; few customers have two."""
+_GOODS = (_daily("category"), _monthly("product"))
+_CROSSED: tuple[Family, ...] = ((Cut(("team", "category"), of_now=True),), (Cut(("category", "sector"), of_now=True),))
+"""Who sells what, and what is sold to whom. Other pairs are read from the ledger."""
+_HISTOGRAMS: tuple[Family, ...] = (
+    (Cut(("days",), CLOSINGS, by_day=True),),
+    (Cut(("team", "days"), CLOSINGS), Cut(("region", "days"), CLOSINGS)),
+    (Cut(("category", "days"), CLOSINGS),),
 )
-"""Who sells what, and what is sold to whom and how. Other pairs are read from the ledger."""
+"""How often a closing took so many days, in all and by each of these."""
 
 # A customer has few deals but many order lines: its deals are read from the ledger as fast as from any sums.
 SLICES: Mapping[str, Slices] = MappingProxyType(
@@ -91,23 +102,15 @@ SLICES: Mapping[str, Slices] = MappingProxyType(
         for slices in (
             Slices(
                 DEALS,
-                ("pipeline", "stage", "currency", "related"),
-                (
-                    *_singly(*_PEOPLE, *_GOODS, *_MARKETS),
-                    *_histograms("team", "region", "category"),
-                    *_CROSSED,
-                ),
+                ("pipeline", "stage", "related"),
+                (_MARKETS, _SELLERS, _PERSONS, *_GOODS, *_CROSSED, *_HISTOGRAMS),
             ),
             Slices(
                 TRADE,
-                ("document", "unit", "currency", "related"),
-                (*_singly(*_PEOPLE, *_GOODS, *_MARKETS, "customer"), *_CROSSED),
+                ("document", "unit", "related"),
+                (_MARKETS, _SELLERS, _PERSONS, _ACCOUNTS, *_GOODS, *_CROSSED),
             ),
-            Slices(
-                CASH,
-                ("instrument", "currency", "related"),
-                _singly(*_PEOPLE, *_MARKETS, "customer"),
-            ),
+            Slices(CASH, ("instrument", "related"), (_MARKETS, _SELLERS, _PERSONS, _ACCOUNTS)),
         )
     }
 )

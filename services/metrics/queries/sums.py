@@ -66,12 +66,12 @@ async def read_sums(reader: Reader, wanted: Wanted) -> Sums:
     columns = sorted(wanted.columns)
     names = [f'"{name}"' for name in dimensions]
     where = _after_first(wanted, values)
-    values.append(list(wanted.thresholds))
+    bucket, key = _bucket(asked, wanted.thresholds, values)
     rows = await reader.rows(
-        f"""SELECT width_bucket(day, ${len(values)}::date[]) AS bucket, {_list([*names, "fact"])},
+        f"""SELECT {bucket} AS bucket, {_list([*names, "fact"])},
                    {_list(_sum(asked.ledger, column) for column in columns)}
             FROM {origin.sql} {where}
-            GROUP BY {_list(["bucket", *names, "fact"])} LIMIT {MOST_ROWS + 1}""",  # noqa: S608 - names are the ledger's own
+            GROUP BY {_list([*key, *names, "fact"])} LIMIT {MOST_ROWS + 1}""",  # noqa: S608 - names are the ledger's own
         *values,
     )
     if len(rows) > MOST_ROWS:
@@ -105,15 +105,16 @@ async def read_distinct(
 ) -> Mapping[tuple[int, Group], int]:
     """(bucket, slice) → how many members of a dimension have more than nothing there."""
     origin = source(replace(question, by=(*question.by, of)))
-    names = [f'"{name}"' for name in question.by]
-    key, bucket = _list(["bucket", *names]), f"width_bucket(day, ${len(origin.values) + 1}::date[]) AS bucket"
+    values, names = list(origin.values), [f'"{name}"' for name in question.by]
+    bucket, inner = _bucket(question, thresholds, values)
+    key = _list(["bucket", *names])
     rows = await reader.rows(
         f"""SELECT {key}, count(*) FROM (
-              SELECT {_list([bucket, *names])}, "{of}" FROM {origin.sql}
-              WHERE "{of}" IS NOT NULL GROUP BY {key}, "{of}" HAVING sum({_counted(question.ledger)}) > 0) AS present
+              SELECT {_list([f"{bucket} AS bucket", *names])}, "{of}" FROM {origin.sql}
+              WHERE "{of}" IS NOT NULL GROUP BY {_list([*inner, *names, f'"{of}"'])}
+              HAVING sum({_counted(question.ledger)}) > 0) AS present
             GROUP BY {key} LIMIT {MOST_ROWS}""",  # noqa: S608 - names are the ledger's own
-        *origin.values,
-        list(thresholds),
+        *values,
     )
     return {(bucket, tuple(group)): count for bucket, *group, count in rows}
 
@@ -131,6 +132,16 @@ async def read_bounds(reader: Reader, question: Question) -> tuple[date, date] |
         *origin.values,
     )
     return None if row is None or row["first"] is None else (row["first"], row["last"])
+
+
+def _bucket(question: Question, thresholds: Sequence[date], values: list[object]) -> tuple[str, Sequence[str]]:
+    """The bucket of a row, and what to group by for it: nothing where all are in one, for then the planner knows that
+    there are few groups, and hashes instead of sorting every posting."""
+    first = question.start or date.min
+    if not any(first < edge <= question.end for edge in thresholds):
+        return str(sum(edge <= first for edge in thresholds)), ()
+    values.append(list(thresholds))
+    return f"width_bucket(day, ${len(values)}::date[])", ("bucket",)
 
 
 def _with_inner_dimensions(wanted: Wanted) -> Question:

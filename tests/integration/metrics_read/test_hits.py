@@ -1,5 +1,6 @@
 """Answers that are given again: the same bytes as read anew, until what they were read from moves."""
 
+import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -151,6 +152,23 @@ async def test_hits_are_only_for_those_who_may_read(served: Served) -> None:
     served.clock.forward(seconds=VOUCHED * 1.1)
     refused = await served.ask()
     assert refused.status_code == 403, refused.text
+
+
+@pytest.mark.parametrize("level", [logging.WARNING, logging.INFO])
+async def test_a_hit_has_a_name_and_is_counted_whether_requests_are_logged_or_not(
+    served: Served, caplog: pytest.LogCaptureFixture, level: int
+) -> None:
+    caplog.set_level(level, "quintant.http")
+    first, again, third = [await served.ask() for _ in range(3)]
+    names = {answer.headers["x-request-id"] for answer in (first, again, third)}
+    assert [len(name) for name in names] == [32, 32, 32]
+    assert again.content == third.content == first.content
+    assert (await served.ask(x_request_id="mine-4711")).headers["x-request-id"] == "mine-4711"
+    assert (await served.ask(x_request_id="not mine")).headers["x-request-id"] != "not mine"
+    counted = [
+        line for line in served.metrics.render().splitlines() if line.startswith(b"quintant_http_requests_total{")
+    ]
+    assert [line.rpartition(b" ")[2] for line in counted] == [b"4.0"]  # the first was none
 
 
 async def test_other_forms_and_failures_are_not_kept(served: Served) -> None:

@@ -45,7 +45,7 @@ async def test_a_wrong_summary(books: Database) -> None:
 
 
 async def test_a_lost_summary_row(books: Database) -> None:
-    report = await plant(books, "DELETE FROM trade_summary WHERE cut = 'customer' AND grain = 'month'")
+    report = await plant(books, "DELETE FROM trade_summary WHERE cut = 'customer+currency' AND grain = 'month'")
     assert report.wrong_summaries > 0
 
 

@@ -13,8 +13,10 @@ from tests.unit.metrics_write.stories import KINDS
     ("ledger", "dimensions", "cut"),
     [
         (DEALS, set(), ""),
-        (DEALS, {"stage", "currency"}, ""),
+        (DEALS, {"stage", "pipeline"}, ""),
+        (DEALS, {"stage", "currency"}, "currency"),
         (DEALS, {"stage", "team"}, "team"),
+        (DEALS, {"currency", "team"}, "team+currency"),
         (DEALS, {"category", "team"}, "team+category"),
         (DEALS, {"team", "product"}, None),
         (DEALS, {"team", "category", "channel"}, None),
@@ -22,12 +24,13 @@ from tests.unit.metrics_write.stories import KINDS
         (DEALS, {"days", "team"}, "team+days"),
         (DEALS, {"days", "member"}, None),
         (DEALS, {"customer"}, None),
-        (TRADE, {"customer", "unit"}, "customer"),
-        (CASH, {"customer", "instrument", "related"}, "customer"),
+        (TRADE, {"customer", "unit"}, "customer+currency"),
+        (TRADE, {"customer", "currency"}, "customer+currency"),
+        (CASH, {"customer", "instrument", "related"}, "customer+currency"),
         (CASH, {"document"}, None),
     ],
 )
-def test_dimensions_of_a_cut_are_just_those_asked_for(ledger: object, dimensions: set[str], cut: str | None) -> None:
+def test_the_cut_with_the_fewest_sums_is_read(ledger: object, dimensions: set[str], cut: str | None) -> None:
     slices = next(one for one in SLICES.values() if one.ledger is ledger)
     found = slices.cut_for(dimensions, ["won", "lost"])
     assert (found.name if found else None) == cut
@@ -47,6 +50,12 @@ def test_every_ledger_is_summarised_by_columns_that_it_has(name: str) -> None:
         assert {*slices.kept, *cut.dimensions} <= slices.ledger.dimension_types.keys()
         assert not set(slices.kept) & set(cut.dimensions)
     assert len({cut.name for cut in slices.cuts}) == len(slices.cuts)
+
+
+@pytest.mark.parametrize("name", LEDGERS)
+def test_cuts_that_are_summed_together_need_the_same_postings(name: str) -> None:
+    for family in SLICES[name].families:
+        assert len({(cut.facts, cut.of_now) for cut in family}) == 1
 
 
 def test_everything_that_is_folded_has_a_fold() -> None:
