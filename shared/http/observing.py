@@ -3,18 +3,18 @@
 import logging
 import re
 from collections.abc import MutableMapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.http.headers import headers_of
 from shared.kernel.clock import Clock
-from shared.kernel.ids import new_id
+from shared.kernel.ids import id_series
 from shared.telemetry import tracing
 from shared.telemetry.logging import get_logger
 from shared.telemetry.metric_names import HTTP_REQUESTS, HTTP_SECONDS, METHODS
-from shared.telemetry.metrics import Metrics
+from shared.telemetry.metrics import Counts, Metrics, Observes
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _PROBES = frozenset({"/livez", "/readyz", "/metrics"})
@@ -28,6 +28,13 @@ def request_id_of(scope: MutableMapping[str, Any]) -> str:
     return request_id
 
 
+class Series(NamedTuple):
+    """What is counted of the requests of one route, method and kind of status."""
+
+    requests: Counts
+    seconds: Observes
+
+
 class Observer:
     """What is done at the beginning and at the end of every request."""
 
@@ -35,14 +42,17 @@ class Observer:
         self._service = service
         self._metrics = metrics
         self._clock = clock
+        self._next_id = id_series()
+        self._series: dict[tuple[str, str, int], Series] = {}
 
     def begin(self, scope: Scope) -> float:
         """Name the request and continue its trace; the moment, for `end`."""
-        headers, fresh = headers_of(scope), new_id()
-        given = headers.get("x-request-id")
+        headers, fresh = headers_of(scope), self._next_id()
+        given, parent = headers.get("x-request-id"), headers.get("traceparent")
         scope["quintant.request_id"] = given if given and _REQUEST_ID.fullmatch(given) else fresh
+        trace = tracing.continued(parent, lambda: fresh) if parent else tracing.Trace(fresh, fresh[:16])
         # Never reset: the server logs an exception after we returned, in this same task, and should name its trace.
-        tracing.CURRENT.set(tracing.continued(headers.get("traceparent"), lambda: fresh))
+        tracing.CURRENT.set(trace)
         return self._clock.monotonic()
 
     def end(self, scope: Scope, status: int, began: float) -> None:
@@ -50,9 +60,10 @@ class Observer:
         seconds = self._clock.monotonic() - began
         route = getattr(scope.get("route"), "path", "unmatched")
         method = scope["method"] if scope["method"] in METHODS else "other"
-        labels = {"service": self._service, "route": route, "method": method, "status": f"{status // 100}xx"}
-        self._metrics.add(HTTP_REQUESTS, **labels)
-        self._metrics.observe(HTTP_SECONDS, seconds, **labels)
+        hundred = status // 100
+        series = self._series.get((route, method, hundred)) or self._series_of(route, method, hundred)
+        series.requests.inc()
+        series.seconds.observe(seconds)
         if not _level.isEnabledFor(logging.INFO):
             return  # structlog takes longer to find that out than the rest of this
         say = _log.debug if route in _PROBES else _log.info
@@ -65,6 +76,11 @@ class Observer:
             caller=scope.get("quintant.caller_name"),
             request_id=request_id_of(scope),
         )
+
+    def _series_of(self, route: str, method: str, hundred: int) -> Series:
+        labels = {"service": self._service, "route": route, "method": method, "status": f"{hundred}xx"}
+        found = Series(self._metrics.counter(HTTP_REQUESTS, **labels), self._metrics.histogram(HTTP_SECONDS, **labels))
+        return self._series.setdefault((route, method, hundred), found)
 
 
 class Observing:
