@@ -15,7 +15,7 @@ import structlog
 
 from services.ingest.sources import ADAPTERS
 from services.ingest.sources.adapter import Account, Adapter
-from shared.http.watched import WatchedFile
+from services.ingest.watched import WatchedFile
 from shared.kernel.errors import Fault
 
 _LOG = structlog.get_logger(__name__)

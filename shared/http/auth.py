@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import os
 import re
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
@@ -14,7 +15,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared.http.headers import headers_of
 from shared.http.problems import on_quintant_error
-from shared.http.watched import WatchedFile
 from shared.kernel.errors import ForbiddenError, UnauthenticatedError
 from shared.telemetry.logging import get_logger
 
@@ -46,7 +46,7 @@ class ApiKeys:
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        self._file = WatchedFile(path)
+        self._stamp: tuple[int, int, int] | None = None
         self._keys: tuple[_Key, ...] = ()
         self._refresh()
         if not self._keys:
@@ -63,15 +63,23 @@ class ApiKeys:
         return found
 
     def _refresh(self) -> None:
-        if not self._file.has_changed():
+        stamp = _stamp(self._path)
+        if stamp == self._stamp:
             return
-        self._keys = ()  # should it not be readable, it opens nothing
-        if self._path and self._file.is_there:
-            self._keys = _parse(self._path.read_text("utf-8").splitlines())
+        self._keys = _parse(self._path.read_text("utf-8").splitlines()) if self._path and stamp else ()
+        self._stamp = stamp
         _log.info("api_keys_read", file=str(self._path or ""), count=len(self._keys))
 
 
 _REMEDY = "every call but /livez and /readyz is refused: run `quintant keys create` and set QUINTANT_API_KEYS_FILE"
+
+
+def _stamp(path: Path | None) -> tuple[int, int, int] | None:
+    try:
+        status = os.stat(path) if path else None  # noqa: PTH116 - at every request: Path.stat takes twice as long
+    except OSError:
+        return None
+    return (status.st_mtime_ns, status.st_size, status.st_ino) if status else None
 
 
 def _parse(lines: Iterable[str]) -> tuple[_Key, ...]:

@@ -3,11 +3,11 @@
 import asyncio
 from pathlib import Path
 
-from shared.http.watched import WatchedFile
+from services.ingest.watched import WatchedFile
 
 
 def test_without_a_loop_every_change_is_seen(tmp_path: Path) -> None:
-    path = tmp_path / "keys"
+    path = tmp_path / "sources.json"
     file = WatchedFile(path)
     found = [file.has_changed()]
     path.write_text("a")
@@ -21,7 +21,7 @@ def test_without_a_loop_every_change_is_seen(tmp_path: Path) -> None:
 
 
 async def test_in_a_loop_the_next_turn_sees_it(tmp_path: Path) -> None:
-    path = tmp_path / "keys"
+    path = tmp_path / "sources.json"
     path.write_text("a")
     file = WatchedFile(path)
     assert file.has_changed()

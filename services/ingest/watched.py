@@ -1,4 +1,4 @@
-"""A file that people change while a process runs: keys, sources. To look at it costs more than most of a request."""
+"""A file that people change while a process runs, such as that of the sources: to look costs more than its use."""
 
 import asyncio
 import os
