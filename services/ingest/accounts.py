@@ -3,7 +3,6 @@
 {"sources": {"hubspot-eu": {"adapter": "hubspot", "secrets": [{"value": "…", "since": "2026-11-22"}], "settings": {}}}}
 """
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,6 +15,7 @@ import structlog
 
 from services.ingest.sources import ADAPTERS
 from services.ingest.sources.adapter import Account, Adapter
+from services.ingest.watched import WatchedFile
 from shared.kernel.errors import Fault
 
 _LOG = structlog.get_logger(__name__)
@@ -70,7 +70,7 @@ class Accounts:
     def __init__(self, path: Path | None, public_url: str = "") -> None:
         self._path = path
         self._public_url = public_url
-        self._stamp: tuple[int, int, int] | None = None
+        self._file = WatchedFile(path)
         self._read = _Read()
 
     def find(self, name: str) -> Connected | None:
@@ -88,11 +88,9 @@ class Accounts:
         return self._read.problems
 
     def _refresh(self) -> None:
-        stamp = self._stamped()
-        if stamp == self._stamp:
+        if not self._file.has_changed():
             return
-        self._stamp = stamp
-        self._read = self._parsed(self._path) if self._path and stamp else _Read()
+        self._read = self._parsed(self._path) if self._path and self._file.is_there else _Read()
         _LOG.info("sources_read", names=sorted(self._read.connected), problems=dict(self._read.problems))
 
     def _parsed(self, path: Path) -> _Read:
@@ -105,13 +103,6 @@ class Accounts:
             problem = f"the sources file cannot be read ({where}): the sources stay as they were"
             return replace(self._read, problems={**self._read.problems, "": problem})
         return _connected(file, self._public_url)
-
-    def _stamped(self) -> tuple[int, int, int] | None:
-        try:
-            status = os.stat(self._path) if self._path else None  # noqa: PTH116 - for every delivery: half of Path.stat
-        except OSError:
-            return None
-        return (status.st_mtime_ns, status.st_size, status.st_ino) if status else None
 
 
 def connect(name: str, entry: SourceEntry, public_url: str = "") -> tuple[Connected | None, list[Fault]]:

@@ -68,17 +68,21 @@ def _days_around(calendar: Calendar, day: date) -> tuple[list[date], list[dateti
 def _events(
     submissions: Sequence[Submission], calendar: Calendar, generations: Sequence[Generation]
 ) -> list[tuple[object, ...]]:
-    return [_event(one, candidate, calendar, generations) for one in submissions for candidate in one.candidates]
+    return [
+        _event(one.revision, one.raw.id if one.raw else None, candidate, calendar, generations)
+        for one in submissions
+        for candidate in one.candidates
+    ]
 
 
 def _event(
-    submission: Submission, one: Candidate, calendar: Calendar, generations: Sequence[Generation]
+    revision: int, raw_id: str | None, one: Candidate, calendar: Calendar, generations: Sequence[Generation]
 ) -> tuple[object, ...]:
     """A value of the database's type `event_said`."""
     return (
         one.source,
         one.id,
-        submission.revision,
+        revision,
         one.entity,
         one.subject,
         one.occurred_at,
@@ -89,7 +93,7 @@ def _event(
         one.content,
         one.public,
         one.personal,
-        submission.raw.id if submission.raw else one.raw_id,
+        raw_id or one.raw_id,
         one.raw_part,
         None if ENTITIES[one.entity].reference else [each.slot_of(one.entity, one.subject) for each in generations],
     )
@@ -112,7 +116,8 @@ def _asked(submissions: Sequence[Submission]) -> list[tuple[str | None, ...]]:
 
 
 def _delivered(submissions: Sequence[Submission]) -> list[tuple[str, int]]:
-    return list(Counter(one.raw.source for one in submissions if one.delivered and one.raw and one.raw.source).items())
+    sources = [one.raw.source for one in submissions if one.delivered and one.raw and one.raw.source]
+    return list(Counter(sources).items())
 
 
 def _outcomes(candidates: Sequence[Candidate], answer: Any, generations: Sequence[Generation]) -> list[Outcome]:
@@ -120,7 +125,8 @@ def _outcomes(candidates: Sequence[Candidate], answer: Any, generations: Sequenc
     by_slot = {slot: place_of(generations, slot) for slot in slots_of(generations)}
     drawn = (answer[name] or () for name in ("places", "in_partition", "numbers"))
     for place, slot, number in zip(*drawn, strict=True):
-        places[place - 1] += ((*by_slot[slot], number),)
+        generation, partition = by_slot[slot]
+        places[place - 1] += ((generation, partition, number),)
     if answer["statuses"] is None:
         return [Outcome(one.source, one.id, Status.ACCEPTED, at) for one, at in zip(candidates, places, strict=True)]
     return [

@@ -42,13 +42,16 @@ class Inbox:
         self._waiting: list[_Waiting] = []
         self._group: list[_Waiting] = []
         self._arrived = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def accept(self, submission: Submission) -> list[Outcome]:
         """What became of each candidate, after the commit. Raises UnavailableError: then nothing was accepted, or it
         cannot be known, and sending the same events again does no harm."""
         if not submission.candidates and not submission.reads and not submission.delivered:
             return []
-        waiting = _Waiting(submission, asyncio.get_running_loop().create_future())
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()  # asks the system for the process each time
+        waiting = _Waiting(submission, self._loop.create_future())
         self._waiting.append(waiting)
         self._arrived.set()
         return await waiting.done

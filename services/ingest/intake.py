@@ -54,8 +54,10 @@ class Intake:
     ) -> list[Outcome]:
         """What became of each, in order; events that were refused before pass through. `kind` is for telemetry; `reads`
         are put into the queue in the same commit, in which a delivery of a configured source is counted too."""
-        candidates = [one for one in read if isinstance(one, Candidate)]
-        puzzling = [one for one in candidates if one.entity == "deal" and await self._is_puzzling(one)]
+        candidates = [one for one in read if type(one) is Candidate]
+        puzzling = [one for one in candidates if one.entity == "deal" and not self._is_clear(one)]
+        if puzzling:
+            puzzling = [one for one in puzzling if await self._is_puzzling(one)]
         if puzzling:
             taken = await self._accept_or_hold(candidates, puzzling, raw, reads, delivered=delivered)
         else:
@@ -65,9 +67,13 @@ class Intake:
         else:
             rest = iter(taken)
             outcomes = [one if isinstance(one, Outcome) else next(rest) for one in read]
-        for outcome in outcomes:
-            self.metrics.add(_COUNTERS[outcome.status], source_kind=kind)
-        await self._release_waiting(candidates, outcomes)
+        statuses = [one.status for one in outcomes]
+        for status, name in _COUNTERS.items():
+            if status in statuses:
+                self.metrics.add(name, statuses.count(status), source_kind=kind)
+        maps = [one for one in candidates if one.entity == "stage-map"]
+        if maps:
+            await self._release_waiting(maps, outcomes)
         return outcomes
 
     async def _accept_or_hold(
@@ -94,9 +100,12 @@ class Intake:
 
     async def _is_puzzling(self, candidate: Candidate) -> bool:
         """Whether a deal names a stage that means nothing yet."""
-        if is_clear(_decode_fields(candidate.public), self.pipelines):
+        if self._is_clear(candidate):
             return False
         return not any([await self._is_mapped(one) for one in self._named(candidate)])
+
+    def _is_clear(self, candidate: Candidate) -> bool:
+        return is_clear(_decode_fields(candidate.public), self.pipelines)
 
     def _named(self, candidate: Candidate) -> list[StageNamed]:
         return stages_named(candidate.source, _decode_fields(candidate.public), self.pipelines)
@@ -129,11 +138,8 @@ class Intake:
         self.metrics.add(metric_names.INGEST_QUARANTINED, source_kind=raw.kind)
         return Outcome(source, raw.id, Status.QUARANTINED, quarantine_id=held.id)
 
-    async def _release_waiting(self, candidates: Sequence[Candidate], outcomes: Sequence[Outcome]) -> None:
+    async def _release_waiting(self, maps: Sequence[Candidate], outcomes: Sequence[Outcome]) -> None:
         """What waited for something that has just come is tried again by itself."""
-        maps = [one for one in candidates if one.entity == "stage-map"]
-        if not maps:
-            return
         come = {(one.source, one.id) for one in outcomes if one.status is Status.ACCEPTED}
         for candidate in maps:
             if candidate.identity in come:

@@ -40,6 +40,7 @@ __all__ = [
     "decode_data",
     "entity_of",
     "event_type",
+    "is_event_type",
     "said",
     "statement",
 ]
@@ -118,6 +119,11 @@ def entity_of(type_: str) -> Entity:
     return entity
 
 
+def is_event_type(type_: str) -> bool:
+    """Whether there is an entity that it is about."""
+    return type_ in _BY_TYPE
+
+
 _BY_TYPE = {event_type(slug): entity for slug, entity in ENTITIES.items()}
 _TYPE_REASON = f"must be {_BEFORE}<entity>{_AFTER} with one of the entities " + ", ".join(ENTITIES)
 
@@ -139,7 +145,7 @@ def _flawless(entity: Entity, data: bytes, members: Mapping[str, Any]) -> Entity
         struct: EntityData = entity.decoder.decode(data)
     except msgspec.DecodeError:
         return None
-    return None if check_values(entity.shape, members) or list(struct.conflicts()) else struct
+    return None if check_values(entity.shape, members) or any(struct.conflicts()) else struct
 
 
 def decode_canonical(entity: Entity, data: bytes) -> EntityData:

@@ -20,13 +20,16 @@ def check_values(shape: Shape, value: Any) -> list[Fault]:
         return faults
     if shape.check is not None and (reason := shape.check(value)):
         faults.append(Fault("", reason))
-    for name, check in shape.checked_leaves:
-        item = value.get(name)
-        if item is not None and (reason := check(item)):
-            faults.append(Fault(f"/{name}", reason))
-    for name, inner in shape.checked_branches:
-        if name in value and (below := check_values(inner, value[name])):
-            faults += _under(name, below)
+    if checks := shape.checks:
+        for name, item in value.items():
+            inner = checks.get(name)
+            if inner is None or item is None:
+                continue
+            if (check := inner.check) is not None:
+                if reason := check(item):
+                    faults.append(Fault(f"/{name}", reason))
+            elif below := check_values(inner, item):
+                faults += _under(name, below)
     if shape.checked_map is not None:
         faults += _check_entries(*shape.checked_map, value)
     return faults

@@ -29,10 +29,8 @@ class Shape:
     entry: "Shape | None" = None
     checked: bool = False
     """Whether there is a check here or anywhere below."""
-    checked_leaves: tuple[tuple[str, Check], ...] = ()
-    """The fields that are plain values with a check."""
-    checked_branches: "tuple[tuple[str, Shape], ...]" = ()
-    """The fields below which there is a check."""
+    checks: "Mapping[str, Shape]" = field(default_factory=dict)
+    """The fields that have a check, or below which there is one."""
     checked_map: "tuple[Shape, Shape] | None" = None
     """Shapes of keys and entries, if there is a check below."""
 
@@ -73,8 +71,7 @@ def _struct(struct: type[msgspec.Struct], nullable: bool) -> Shape:  # noqa: FBT
         fields=fields,
         required=frozenset(info.encode_name for info in infos if info.required),
         checked=any(shape.checked for shape in fields.values()),
-        checked_leaves=tuple((name, one.check) for name, one in fields.items() if one.check),
-        checked_branches=tuple((name, one) for name, one in fields.items() if one.checked and not one.check),
+        checks={name: one for name, one in fields.items() if one.checked},
     )
 
 

@@ -23,6 +23,7 @@ _NO_BRACKET = bytes(byte for byte in range(256) if byte not in b"[]{}")
 _KEY_ENDS = (b'":', b" :", b"\t:", b"\n:", b"\r:")
 """What can stand before the colon of a member."""
 _decode_object = msgspec.json.Decoder(dict[str, Any]).decode
+_encode = msgspec.json.Encoder().encode
 
 
 class Number(str):
@@ -39,8 +40,9 @@ def regular_object(body: bytes) -> dict[str, Any] | None:
         members = _decode_object(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
-    # Every member has one such colon; strings may hold some more. As many as there are keys: no key came twice.
-    if sum(map(body.count, _KEY_ENDS)) != _keys(members):
+    # No key came twice if it comes out again as it went in. With blanks it does not: then every member has one such
+    # colon, and strings may hold some more; as many as there are keys is as good.
+    if _encode(members) != body and sum(map(body.count, _KEY_ENDS)) != _keys(members):
         return None
     return members if b"\\u" not in body or _is_storable(members) else None
 

@@ -178,6 +178,7 @@ class PositiveMoney(Money, forbid_unknown_fields=True, kw_only=True, frozen=True
     amount: PositiveAmount
 
 
+@lru_cache(maxsize=1024)
 def read_instant(text: str) -> datetime:
     """RFC 3339 with an offset, as UTC. Raises ValueError with the reason."""
     try:

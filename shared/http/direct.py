@@ -6,6 +6,7 @@ A route of this kind takes path parameters, the request, and dependencies that l
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from re import Pattern
 from typing import Any
 
@@ -61,14 +62,6 @@ class _Target:
     is_signed: bool
     limit: int
 
-    async def answer(self, request: Request, values: dict[str, Any]) -> Response:
-        given = {**values, self.request_name: request}
-        for name, need in self.needed:
-            value = await need(request)
-            if name is not None:
-                given[name] = value
-        return await self.endpoint(**given)
-
 
 class Direct:
     """Finds and runs the routes of this kind; everything else is left to the application."""
@@ -83,6 +76,8 @@ class Direct:
     ) -> None:
         self._observer = observer
         self._keys = keys
+        # Many requests to few paths. What is found is only read.
+        self._found = lru_cache(maxsize=512)(self._find)
         self._targets: dict[str, list[tuple[str, Pattern[str], _Target]]] = {}
         for route in (one for router in routers for one in router.routes if isinstance(one, DirectRoute)):
             target = _target(route, limits, signed_prefixes)
@@ -92,8 +87,10 @@ class Direct:
 
     def find(self, scope: Scope) -> tuple[_Target, dict[str, Any]] | None:
         """The route of this request, and its path parameters."""
-        path = scope["path"]
-        for literal, pattern, target in self._targets.get(scope["method"], ()):
+        return self._found(scope["method"], scope["path"])
+
+    def _find(self, method: str, path: str) -> tuple[_Target, dict[str, Any]] | None:
+        for literal, pattern, target in self._targets.get(method, ()):
             if path.startswith(literal) and (match := pattern.match(path)) is not None:
                 return target, match.groupdict()
         return None
@@ -119,7 +116,12 @@ class Direct:
         try:
             if not target.is_signed:
                 caller_of(request.scope, self._keys)
-            return await target.answer(request, values)
+            given = {**values, target.request_name: request}
+            for name, need in target.needed:
+                value = await need(request)
+                if name is not None:
+                    given[name] = value
+            return await target.endpoint(**given)
         except QuintantError as error:
             return await on_quintant_error(request, error)
         except HTTPException as error:
@@ -128,7 +130,10 @@ class Direct:
 
 async def _send(response: Response, scope: Scope, send: Send) -> None:
     headers = response.raw_headers
-    if not any(name == b"x-request-id" for name, _ in headers):
+    for name, _ in headers:
+        if name == b"x-request-id":
+            break
+    else:
         headers = [*headers, (b"x-request-id", scope["quintant.request_id"].encode())]
     await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
     await send({"type": "http.response.body", "body": response.body})

@@ -6,7 +6,6 @@ parameters are declared in the route alone.
 
 import asyncio
 from collections.abc import Hashable
-from itertools import count
 
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -17,7 +16,7 @@ from shared.http.kept import VOUCHED, Told, target_of
 from shared.http.observing import Observer, named
 from shared.http.snapshot import Snapshots
 from shared.kernel.errors import QuintantError
-from shared.kernel.ids import new_id
+from shared.kernel.ids import id_series
 
 _Sent = dict[bytes, bytes]
 """The headers of a request that names none twice."""
@@ -42,8 +41,7 @@ class HitsFirst:
         self._looking = asyncio.Lock()
         self._readers: dict[bytes, Caller] = {}
         self._readers_until = 0.0
-        self._own_half = new_id()[:16]  # of the ids of hits: to draw one at random takes longer than to find an answer
-        self._hits = count()
+        self._next_id = id_series()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] == "GET":
@@ -96,7 +94,7 @@ class HitsFirst:
         observer, is_quiet = self._observer, self._observer.is_quiet
         if is_quiet:
             given = sent.get(b"x-request-id")
-            fresh = f"{self._own_half}{next(self._hits):016x}"
+            fresh = self._next_id()
             name = fresh if given is None else named(given.decode("latin-1"), fresh)
         else:  # what is logged belongs to a trace
             scope["route"], scope["quintant.caller_name"] = self._route, caller.name

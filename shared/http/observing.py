@@ -2,27 +2,24 @@
 
 import logging
 import re
-from collections.abc import Callable, MutableMapping
-from typing import Any
+from collections.abc import MutableMapping
+from typing import Any, NamedTuple
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.http.headers import headers_of
 from shared.kernel.clock import Clock
-from shared.kernel.ids import new_id
+from shared.kernel.ids import id_series
 from shared.telemetry import tracing
 from shared.telemetry.logging import get_logger
 from shared.telemetry.metric_names import HTTP_REQUESTS, HTTP_SECONDS, METHODS
-from shared.telemetry.metrics import Metrics
+from shared.telemetry.metrics import Counts, Metrics, Observes
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _PROBES = frozenset({"/livez", "/readyz", "/metrics"})
 _log = get_logger("quintant.http")
 _level = logging.getLogger("quintant.http")
-
-
-_Add = Callable[[float], None]
 
 
 def named(given: str | None, fresh: str) -> str:
@@ -36,6 +33,13 @@ def request_id_of(scope: MutableMapping[str, Any]) -> str:
     return request_id
 
 
+class Series(NamedTuple):
+    """What is counted of the requests of one route, method and kind of status."""
+
+    requests: Counts
+    seconds: Observes
+
+
 class Observer:
     """What is done at the beginning and at the end of every request."""
 
@@ -43,7 +47,8 @@ class Observer:
         self._service = service
         self._metrics = metrics
         self._clock = clock
-        self._counts: dict[tuple[str, str, int], tuple[_Add, _Add]] = {}
+        self._next_id = id_series()
+        self._series: dict[tuple[str, str, int], Series] = {}
 
     @property
     def is_quiet(self) -> bool:
@@ -52,10 +57,12 @@ class Observer:
 
     def begin(self, scope: Scope) -> float:
         """Name the request and continue its trace; the moment, for `end`."""
-        headers, fresh = headers_of(scope), new_id()
+        headers, fresh = headers_of(scope), self._next_id()
+        parent = headers.get("traceparent")
         scope["quintant.request_id"] = named(headers.get("x-request-id"), fresh)
+        trace = tracing.continued(parent, lambda: fresh) if parent else tracing.Trace(fresh, fresh[:16])
         # Never reset: the server logs an exception after we returned, in this same task, and should name its trace.
-        tracing.CURRENT.set(tracing.continued(headers.get("traceparent"), lambda: fresh))
+        tracing.CURRENT.set(trace)
         return self._clock.monotonic()
 
     def end(self, scope: Scope, status: int, began: float) -> None:
@@ -79,14 +86,15 @@ class Observer:
 
     def count(self, route: str, method: str, status: int, seconds: float) -> None:
         """The two metrics of a request."""
-        key = route, method, status // 100
-        if (found := self._counts.get(key)) is None:
-            labels = {"service": self._service, "route": route, "method": method, "status": f"{key[2]}xx"}
-            adding = self._metrics.adding(HTTP_REQUESTS, **labels), self._metrics.observing(HTTP_SECONDS, **labels)
-            found = self._counts[key] = adding
-        add, observe = found
-        add(1)
-        observe(seconds)
+        hundred = status // 100
+        series = self._series.get((route, method, hundred)) or self._series_of(route, method, hundred)
+        series.requests.inc()
+        series.seconds.observe(seconds)
+
+    def _series_of(self, route: str, method: str, hundred: int) -> Series:
+        labels = {"service": self._service, "route": route, "method": method, "status": f"{hundred}xx"}
+        found = Series(self._metrics.counter(HTTP_REQUESTS, **labels), self._metrics.histogram(HTTP_SECONDS, **labels))
+        return self._series.setdefault((route, method, hundred), found)
 
 
 class Observing:

@@ -49,7 +49,7 @@ class Token:
 
     def encode(self) -> str:
         """Base64url text without padding."""
-        return base64.urlsafe_b64encode(_text(self).encode()).rstrip(b"=").decode()
+        return _encoded(_text(self))
 
     @classmethod
     def decode(cls, text: str) -> Self:
@@ -83,6 +83,18 @@ class Token:
 
 
 _NOT_OURS = "This is no token that ingest gave out: pass on the `token` of its answer unchanged."
+
+
+def text_of(generation: int, partition: int, number: int) -> str:
+    """The token of a single place as text: what `Token.encode` gives, for the answer to every event."""
+    return _encoded(f'{{"generation":{generation},"positions":{{"{partition}":{number}}}}}')
+
+
+def _encoded(text: str) -> str:
+    return binascii.b2a_base64(text.encode(), newline=False).translate(_URL_SAFE, b"=").decode()
+
+
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 
 def _text(token: Token) -> str:

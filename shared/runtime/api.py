@@ -9,6 +9,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from shared.kernel.errors import UnavailableError
+from shared.runtime.collecting import collect_seldom
 from shared.runtime.shutdown import Shutdown
 from shared.telemetry.logging import get_logger
 
@@ -29,6 +30,7 @@ class _Server(uvicorn.Server):
 
 async def serve_api(app: ASGIApp, *, host: str, port: int, shutdown: Shutdown) -> None:
     """Serve until the shutdown is requested, then let open requests finish (20 s at most)."""
+    collect_seldom()
     with listening(host, port, "QUINTANT_HTTP_PORT") as bound:
         await serve(app, bound, shutdown.requested)
 

@@ -1,4 +1,4 @@
-"""How often Python looks for cycles of garbage: a worker keeps many small objects and makes hardly any cycle."""
+"""How often Python looks for cycles of garbage: workers and apis have many small objects and make hardly any cycle."""
 
 import gc
 

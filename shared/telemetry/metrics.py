@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
@@ -15,6 +15,20 @@ _Called = tuple[Any, ...]
 """A name, and pairs of a label and its value."""
 _Made = TypeVar("_Made", Counter, Gauge)
 _Series = TypeVar("_Series", Counter, Gauge, Histogram)
+
+
+class Counts(Protocol):
+    """One series of a counter."""
+
+    def inc(self, amount: float = 1) -> None:
+        """Count so many more."""
+
+
+class Observes(Protocol):
+    """One series of a histogram."""
+
+    def observe(self, amount: float) -> None:
+        """Put one observation into it."""
 
 
 class UndeclaredMetricError(LookupError):
@@ -43,6 +57,14 @@ class Metrics:
         """Count `amount` (not negative) more on a counter."""
         self._counter((name, *labels.items())).inc(amount)
 
+    def counter(self, name: str, /, **labels: str) -> Counts:
+        """The series itself, for who counts often: to find it costs several times what counting does."""
+        return self._counter((name, *labels.items()))
+
+    def histogram(self, name: str, /, **labels: str) -> Observes:
+        """The series itself, for who observes often."""
+        return self._histogram((name, *labels.items()))
+
     def set(self, name: str, value: float, /, **labels: str) -> None:
         """Set a gauge. One that was never set is not exported: it has no value, and that is not zero."""
         metric = self._check(name, "gauge", labels)
@@ -58,14 +80,6 @@ class Metrics:
     def observe(self, name: str, value: float, /, **labels: str) -> None:
         """Put one observation into a histogram."""
         self._histogram((name, *labels.items())).observe(value)
-
-    def adding(self, name: str, /, **labels: str) -> Callable[[float], None]:
-        """What `add` does to one counter, for who counts often."""
-        return self._counter((name, *labels.items())).inc
-
-    def observing(self, name: str, /, **labels: str) -> Callable[[float], None]:
-        """What `observe` does to one histogram, for who observes often."""
-        return self._histogram((name, *labels.items())).observe
 
     def forget(self, name: str) -> None:
         """Drop a gauge with all its series, for instance of partitions that went to another worker."""

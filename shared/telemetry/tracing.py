@@ -3,7 +3,8 @@
 import re
 from collections.abc import Callable
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+
+import msgspec
 
 from shared.kernel.ids import new_id
 
@@ -11,8 +12,7 @@ _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f
 _SAMPLED = 0x01
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
+class Trace(msgspec.Struct, frozen=True):
     """Where in a trace we are: 32 and 16 hexadecimal digits, neither all zero."""
 
     trace_id: str
@@ -21,7 +21,7 @@ class Trace:
 
     def child(self, make_id: Callable[[], str] = new_id) -> "Trace":
         """The same trace, one step further."""
-        return replace(self, span_id=make_id()[:16])
+        return msgspec.structs.replace(self, span_id=make_id()[:16])
 
     def header(self) -> str:
         """The value of `traceparent`."""

@@ -9,9 +9,10 @@ from starlette.responses import Response
 from services.ingest.domain.candidates import Outcome, Status
 from shared.http.problems import TYPE_PREFIX, fault_body, status_of
 from shared.kernel.errors import QuintantError
-from shared.kernel.tokens import Token
+from shared.kernel.tokens import Token, text_of
 
 _JSON = (b"content-type", b"application/json")
+_encode = msgspec.json.Encoder().encode
 _RANK = {Status.ACCEPTED: 202, Status.QUARANTINED: 202, Status.DUPLICATE: 200, Status.REJECTED: 422}
 
 
@@ -20,7 +21,7 @@ class Answer(Response):
 
     def __init__(self, content: Mapping[str, Any], status: int) -> None:
         self.status_code, self.background = status, None
-        self.body = msgspec.json.encode(content)
+        self.body = _encode(content)
         self.raw_headers = [_JSON, (b"content-length", b"%d" % len(self.body))]
 
 
@@ -33,12 +34,12 @@ def one(outcome: Outcome) -> Response:
 
 def many(outcomes: Sequence[Outcome]) -> Response:
     """The answer for a batch: 202 if anything was taken in, 200 if all of it was known, 422 if nothing was good."""
-    statuses = {outcome.status for outcome in outcomes}
-    taken = statuses & {Status.ACCEPTED, Status.QUARANTINED}
+    statuses = [outcome.status for outcome in outcomes]
+    taken = Status.ACCEPTED in statuses or Status.QUARANTINED in statuses
     status = 202 if taken else 200 if Status.DUPLICATE in statuses or not statuses else 422
     body = {
         "items": [_item(outcome) for outcome in outcomes],
-        "counts": {name.value: sum(o.status is name for o in outcomes) for name in Status},
+        "counts": {name.value: statuses.count(name) for name in Status},
         "token": token(outcomes),
     }
     return Answer(body, status)
@@ -46,7 +47,7 @@ def many(outcomes: Sequence[Outcome]) -> Response:
 
 def token(outcomes: Sequence[Outcome]) -> str | None:
     """What to give as `after=` to see these events; None if none was published."""
-    found = Token.at(place for outcome in outcomes for place in outcome.places)
+    found = Token.at([place for outcome in outcomes for place in outcome.places])
     return found.encode() if found else None
 
 
@@ -61,8 +62,10 @@ def problem_of(error: QuintantError) -> dict[str, Any]:
 
 
 def _item(outcome: Outcome) -> dict[str, Any]:
-    item: dict[str, Any] = {"source": outcome.source, "id": outcome.id, "status": outcome.status.value}
-    if outcome.places:
+    item: dict[str, Any] = {"source": outcome.source, "id": outcome.id, "status": outcome.status}
+    if len(outcome.places) == 1:
+        item["token"] = text_of(*outcome.places[0])
+    elif outcome.places:
         item["token"] = token([outcome])
     if outcome.quarantine_id is not None:
         item["quarantine_id"] = outcome.quarantine_id

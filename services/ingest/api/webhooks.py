@@ -47,16 +47,12 @@ async def allow_sender(request: Request, source: str) -> Response:
 
 
 async def _take(request: Request, ingest: Rooms, source: str, key: str) -> Response:
-    began = ingest.clock.monotonic()
-    headers = headers_of(request.scope)
-    delivery = Delivery(
-        headers=headers,
-        body=await request.body(),
-        received_at=ingest.clock.now(),
-        method=request.method,
-        url=_addressed(request, headers.get("host", ""), ingest.public_url),
-        key=key,
+    began, scope = ingest.clock.monotonic(), request.scope
+    headers = headers_of(scope)
+    url = _addressed(
+        scope["scheme"], headers.get("host", ""), scope["raw_path"], scope["query_string"], ingest.public_url
     )
+    delivery = Delivery(headers, await request.body(), ingest.clock.now(), scope["method"], url, key)
     try:
         connected = ingest.receiving.verified(source, delivery)
     except UnauthenticatedError:
@@ -65,12 +61,12 @@ async def _take(request: Request, ingest: Rooms, source: str, key: str) -> Respo
     return _answer(await ingest.receiving.take(connected, delivery))
 
 
-def _addressed(request: Request, host: str, public_url: str) -> str:
+@lru_cache(maxsize=512)
+def _addressed(scheme: str, host: str, raw_path: bytes, query_string: bytes, public_url: str) -> str:
     """The URL that the sender used: behind a proxy the public one, which signatures may cover."""
-    scope = request.scope
-    before = _prefix(public_url) if public_url else f"{scope['scheme']}://{host}"
-    path = scope["raw_path"].decode("ascii", "surrogateescape").partition("?")[0]
-    query = scope["query_string"].decode("ascii", "surrogateescape")
+    before = _prefix(public_url) if public_url else f"{scheme}://{host}"
+    path = raw_path.decode("ascii", "surrogateescape").partition("?")[0]
+    query = query_string.decode("ascii", "surrogateescape")
     return f"{before}{path}?{query}" if query else f"{before}{path}"
 
 

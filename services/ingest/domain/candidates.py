@@ -4,13 +4,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from hashlib import blake2b
+from struct import Struct
 
 from shared.kernel.errors import QuintantError
 
+_framed = Struct(">I").pack
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class Candidate:
-    """One event, checked against its contract and made canonical."""
+    """One event, checked against its contract and made canonical. Nothing changes it; that it were frozen would triple
+    what it costs to make one, and every event is one."""
 
     entity: str
     source: str
@@ -37,10 +41,13 @@ class Candidate:
     @property
     def content(self) -> bytes:
         """A digest of everything that the source said: the same identity with another digest is a conflict."""
-        texts = (self.entity, self.subject, self.occurred_at.isoformat(), str(self.sequence))
-        parts = (*(text.encode() for text in texts), self.public, self.personal or b"")
-        framed = b"".join([piece for part in parts for piece in (len(part).to_bytes(4, "big"), part)])
-        return blake2b(framed, digest_size=16).digest()
+        entity, subject, at = self.entity.encode(), self.subject.encode(), self.occurred_at.isoformat().encode()
+        sequence, public, personal = b"%d" % self.sequence, self.public, self.personal or b""
+        framed = (
+            *(_framed(len(entity)), entity, _framed(len(subject)), subject, _framed(len(at)), at),
+            *(_framed(len(sequence)), sequence, _framed(len(public)), public, _framed(len(personal)), personal),
+        )
+        return blake2b(b"".join(framed), digest_size=16).digest()
 
 
 class Status(StrEnum):
@@ -52,9 +59,10 @@ class Status(StrEnum):
     REJECTED = "rejected"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Outcome:
-    """The answer for one event. `places` are (generation, partition, number), under which it is published."""
+    """The answer for one event, never changed. `places` are (generation, partition, number), under which it is
+    published."""
 
     source: str | None
     id: str | None

@@ -89,9 +89,9 @@ class Account:
         return pipelines.get(foreign or "")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Delivery:
-    """One HTTP request as it came in, or one message of a feed."""
+    """One HTTP request as it came in, or one message of a feed. Nothing changes it."""
 
     headers: Mapping[str, str]
     """Lower-case names; a header that came several times is joined by `, ` (RFC 9110), which no signature survives."""

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from shared.kernel import errors
 from shared.kernel.clock import Clock, SystemClock
 from shared.kernel.errors import Fault, MalformedError, QuintantError
-from shared.kernel.ids import derived_id, is_id, new_id
+from shared.kernel.ids import derived_id, id_series, is_id, new_id
 from shared.kernel.tokens import Token
 
 parts = st.lists(st.text(st.characters(exclude_categories=["Cs"])), max_size=4)
@@ -23,7 +23,11 @@ def test_other_parts_give_another_id(one: list[str], other: list[str]) -> None:
 
 
 def test_no_two_new_ids_are_equal() -> None:
-    assert len({new_id() for _ in range(100)}) == 100
+    one, other = id_series(), id_series()
+    ids = [make() for make in (new_id, one, other) for _ in range(100)]
+    assert len(set(ids)) == 300
+    assert {len(each) for each in ids} == {32}
+    assert len({each[:16] for each in ids}) == 300
     assert is_id(new_id())
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.kernel.errors import MalformedError
-from shared.kernel.tokens import Token
+from shared.kernel.tokens import Token, text_of
 
 PAIRS = st.lists(st.tuples(st.integers(0, 63), st.integers(0, 2**40)))
 
@@ -23,6 +23,13 @@ def test_a_token_reads_back(generation: int, pairs: list[tuple[int, int]]) -> No
 def test_the_highest_number_counts_in_any_order(pairs: list[tuple[int, int]]) -> None:
     assert Token.of(1, pairs) == Token.of(1, reversed(pairs))
     assert Token.of(1, pairs).missing(dict(sorted(pairs))) == 0
+
+
+@given(st.integers(1, 99), st.integers(0, 63), st.integers(0, 2**40))
+def test_the_token_of_one_place_is_the_same_text(generation: int, partition: int, number: int) -> None:
+    token = Token.at([(generation, partition, number)])
+    assert token is not None
+    assert text_of(generation, partition, number) == token.encode()
 
 
 def test_missing_counts_events() -> None:
