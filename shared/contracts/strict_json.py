@@ -18,6 +18,7 @@ _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 """Possessive, and the closing quote may be missing: linear in the length of the text, whatever is in it."""
 _HALF = re.compile("[\ud800-\udfff]")
 _NO_BRACKET = bytes(byte for byte in range(256) if byte not in b"[]{}")
+_OF_ONE_KIND = bytes.maketrans(b"{}", b"[]")
 
 
 _KEY_ENDS = (b'":', b" :", b"\t:", b"\n:", b"\r:")
@@ -73,11 +74,10 @@ def check_depth(body: bytes) -> None:
     """Raises TooLargeError if the text nests deeper than MAX_DEPTH; cheap, and done before any recursive parser."""
     if body.count(b"{") + body.count(b"[") <= MAX_DEPTH:
         return
-    brackets = _STRING.sub(b"", body).translate(None, _NO_BRACKET)
-    for _ in range(MAX_DEPTH):
-        brackets = brackets.replace(b"{}", b"").replace(b"[]", b"")
-    still_nested = b"{}" in brackets or b"[]" in brackets
-    if still_nested or brackets.count(b"{") + brackets.count(b"[") > MAX_DEPTH:
+    brackets = _STRING.sub(b"", body).translate(_OF_ONE_KIND, _NO_BRACKET)
+    for _ in range(MAX_DEPTH):  # each pass takes one level out
+        brackets = brackets.replace(b"[]", b"")
+    if b"[]" in brackets or brackets.count(b"[") > MAX_DEPTH:
         raise TooLargeError(f"The JSON nests deeper than {MAX_DEPTH} levels.")
 
 

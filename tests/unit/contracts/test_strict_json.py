@@ -71,14 +71,30 @@ def test_the_deepest_nesting_is_accepted_and_one_more_refused(pair: str) -> None
         parse(nested(MAX_DEPTH + 1))
 
 
+@given(st.lists(st.sampled_from(["[]", "{}"]), min_size=MAX_DEPTH, max_size=MAX_DEPTH + 1))
+def test_the_depth_is_exact_whatever_nests_in_what(levels: list[str]) -> None:
+    body = "".join('{"a":' if one == "{}" else "[" for one in levels[:-1]) + levels[-1]
+    body += "".join(one[1] for one in reversed(levels[:-1]))
+    if len(levels) == MAX_DEPTH:
+        parse(body.encode())
+    else:
+        with pytest.raises(TooLargeError):
+            parse(body.encode())
+
+
 def test_brackets_inside_strings_and_wide_arrays_do_not_count() -> None:
     parse(json.dumps(["[" * 100 + '\\"{', [[]] * 100]).encode())
 
 
-@pytest.mark.parametrize("body", [b"[" * 100_000, b'{"a":' * 100_000, b"[}" * 100_000])
+@pytest.mark.parametrize("body", [b"[" * 100_000, b'{"a":' * 100_000, b"[" * 100_000 + b"}" * 100_000])
 def test_unclosed_nesting_is_refused_without_recursion(body: bytes) -> None:
     with pytest.raises(TooLargeError):
         parse(body)
+
+
+def test_brackets_of_two_kinds_close_nothing() -> None:
+    with pytest.raises(MalformedError):
+        parse(b"[}" * 100_000)
 
 
 def test_a_truncated_body_with_many_brackets_is_malformed_not_too_deep() -> None:
