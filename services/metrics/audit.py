@@ -125,7 +125,7 @@ async def _compare_entities(reader: Reader, found: _Findings) -> int:
         rows = await reader.rows(
             "SELECT kind, id, posted FROM entity WHERE (kind, id) > ($1, $2) ORDER BY kind, id LIMIT $3", *after, CHUNK
         )
-        remembered = {f"{row['kind']}/{row['id']}": unpack_posted(row["posted"], LEDGERS).cells for row in rows}
+        remembered = {f"{row['kind']}/{row['id']}": unpack_posted(row["posted"]) for row in rows}
         standing = await _standing(reader, list(remembered))
         for entity, cells in remembered.items():
             found.entities.add(_excess(entity, difference(standing.get(entity, {}), cells)))

@@ -24,6 +24,7 @@ from shared.sales.references import Key, References
 from shared.sales.timeline import Folded, Since
 from shared.storage import folds
 from shared.storage.database import Database, Writer
+from shared.storage.encoding import unpack_posted
 from shared.storage.folds import Addition, Entity
 from shared.storage.outbox import Message, append_messages
 from shared.storage.position import Applied, Position, Refold, advance, take_position
@@ -193,9 +194,7 @@ class FoldingLane:
         company of which half has moved.
         """
         chunk = self._opener.chunk
-        touched = await folds.load_touched(
-            writer, self._position.partition, refold.keys, refold.after, chunk, self._handler.ledgers
-        )
+        touched = await folds.load_touched(writer, self._position.partition, refold.keys, refold.after, chunk)
         news = [_touched(entity, refold.known_from) for entity in touched]
         changes = await self._fold(writer, news, references)
         self._opener.metrics.add(metric_names.REFOLD_ENTITIES, len(touched))
@@ -209,12 +208,12 @@ class FoldingLane:
         known = {key: entity for key in keys if (entity := self._memory.recall(key)) is not None}
         missing = [key for key in keys if key not in known]
         if missing:
-            known |= await folds.load_entities(writer, missing, self._handler.ledgers)
+            known |= await folds.load_entities(writer, missing)
         return known
 
     async def _fold(self, writer: Writer, news: Sequence["_News"], references: References) -> list[Change]:
         late = [one.before.key for one in news if one.since is None and one.before.posted is None]
-        whole = await folds.load_entities(writer, late, self._handler.ledgers) if late else {}
+        whole = await folds.load_entities(writer, late) if late else {}
         return [
             self._change(one if one.since else replace(one, before=whole.get(one.before.key, one.before)), references)
             for one in news
@@ -224,7 +223,7 @@ class FoldingLane:
         before, since = news.before, news.since
         folded = self._handler.fold(before, news.journal, references, since)
         if since is None:
-            change, standing = before.standing.replaced(folded, before.posted or {})
+            change, standing = before.standing.replaced(folded, unpack_posted(before.posted or ()))
         else:
             change, standing = before.standing.grown(folded)
         after = Entity(before.key, news.journal, standing, model=folded.model)

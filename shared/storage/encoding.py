@@ -4,16 +4,16 @@ Both only grow, so an entity keeps them in parts: an event adds a part, and noth
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import msgspec
 
 from shared.kernel.journal import Assertion, Journal, Stamp, joined
-from shared.kernel.ledger import Cell, Cells, Ledger, Measures, post
+from shared.kernel.ledger import Balance, Cell, Cells, Measures, post
 from shared.kernel.money import plain
 from shared.sales.references import Key
+from shared.sales.timeline import Standing
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -37,23 +37,13 @@ class _Cell(msgspec.Struct, array_like=True):
     day: int
     fact: str
     dimensions: tuple[str | int | bool | None, ...]
-    measures: tuple[int | str, ...]
+    measures: tuple[int | Decimal, ...]
 
 
 class _Part(msgspec.Struct, array_like=True):
     cells: list[_Cell]
     asked: list[tuple[str, str]] | None
     """All keys asked for, if they are others than before."""
-
-
-@dataclass(slots=True)
-class Posted:
-    """What an entity has posted, all parts added up."""
-
-    cells: Cells = field(default_factory=dict)
-    until: date | None = None
-    """The last day of learning on which something was posted, also if it came to nothing."""
-    asked: frozenset[Key] = frozenset()
 
 
 _pack = msgspec.msgpack.Encoder().encode
@@ -104,24 +94,32 @@ def pack_posted(cells: Mapping[Cell, Measures], asked: Iterable[Key] | None) -> 
         place: tuple([plain(one) if isinstance(one, Decimal) else one for one in measures])
         for place, measures in amounts.items()
     }
-    rows = [
-        _Cell(ledger, known_on.toordinal(), day.toordinal(), fact, dimensions, written[id(measures)])
+    rows = [  # as _Part reads them; equal numbers are written alike, wherever they were summed
+        (ledger, known_on.toordinal(), day.toordinal(), fact, dimensions, written[id(measures)])
         for (ledger, known_on, day, fact, dimensions), measures in cells.items()
     ]
-    return _pack(_Part(rows, None if asked is None else sorted(asked)))
+    return _pack((rows, None if asked is None else sorted(asked)))
 
 
-def unpack_posted(parts: Iterable[bytes], ledgers: Mapping[str, Ledger]) -> Posted:
-    """What was packed; measures become whole numbers or decimals as their ledger declares them."""
-    posted = Posted()
+def unpack_posted(parts: Iterable[bytes]) -> Cells:
+    """All that was packed, part by part added up."""
+    cells: Cells = {}
+    for part in map(_read_part, parts):
+        for row in part.cells:
+            cell = Cell(row.ledger, date.fromordinal(row.known_on), date.fromordinal(row.day), row.fact, row.dimensions)
+            post(cells, cell, row.measures)
+    return cells
+
+
+def unpack_standing(parts: Iterable[bytes]) -> Standing:
+    """What the next event needs of the same: sums over the days of learning, and the keys of the last part that says
+    any. The last day of learning is also told by postings that came to nothing."""
+    balance: Balance = {}
+    asked: Iterable[tuple[str, str]] = ()
     until = 0
     for part in map(_read_part, parts):
-        if part.asked is not None:
-            posted.asked = frozenset(Key(*key) for key in part.asked)
+        asked = asked if part.asked is None else part.asked
         for row in part.cells:
-            kinds = ledgers[row.ledger].measure_kinds
-            cell = Cell(row.ledger, date.fromordinal(row.known_on), date.fromordinal(row.day), row.fact, row.dimensions)
-            post(posted.cells, cell, tuple([kind(one) for kind, one in zip(kinds, row.measures, strict=True)]))
+            post(balance, (row.ledger, date.fromordinal(row.day), row.fact, row.dimensions), row.measures)
             until = max(until, row.known_on)
-    posted.until = date.fromordinal(until) if until else None
-    return posted
+    return Standing(balance, date.fromordinal(until) if until else None, frozenset([Key(*key) for key in asked]))

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shared.kernel.journal import Assertion, Journal
-from shared.kernel.ledger import Cells, Ledger, balance_of
+from shared.kernel.ledger import Cells, Ledger
 from shared.sales.references import Key, References
 from shared.sales.timeline import Standing
 from shared.storage.copying import PostingRows
 from shared.storage.database import Reader, Writer
-from shared.storage.encoding import pack_journal, pack_posted, unpack_journal, unpack_posted
+from shared.storage.encoding import pack_journal, pack_posted, unpack_journal, unpack_standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +20,8 @@ class Entity:
     key: Key
     journal: Journal = ()
     standing: Standing = field(default_factory=Standing)
-    posted: Cells | None = None
-    """All that it has posted, day of learning by day of learning, if that was read along."""
+    posted: Sequence[bytes] | None = None
+    """All that it has posted, packed in parts, if that was read along."""
     model: object = None
     """What its service made of it, if that was in this process."""
 
@@ -38,7 +38,7 @@ class Addition:
     """All keys that it has asked for, if they are others than before."""
 
 
-async def load_entities(reader: Reader, keys: Sequence[Key], ledgers: Mapping[str, Ledger]) -> dict[Key, Entity]:
+async def load_entities(reader: Reader, keys: Sequence[Key]) -> dict[Key, Entity]:
     """The remembered entities of these keys; a key that is missing in the answer is new."""
     rows = await reader.rows(
         """SELECT kind, id, journal, posted FROM entity
@@ -46,13 +46,12 @@ async def load_entities(reader: Reader, keys: Sequence[Key], ledgers: Mapping[st
         [key.kind for key in keys],
         [key.id for key in keys],
     )
-    return {(entity := _entity(row, ledgers)).key: entity for row in rows}
+    return {(entity := _entity(row)).key: entity for row in rows}
 
 
 async def load_touched(
-    reader: Reader, partition: int, keys: Iterable[tuple[str, str]], after: tuple[str, str], limit: int,
-    ledgers: Mapping[str, Ledger],
-) -> list[Entity]:  # fmt: skip
+    reader: Reader, partition: int, keys: Iterable[tuple[str, str]], after: tuple[str, str], limit: int
+) -> list[Entity]:
     """The next entities, in the order of their keys, that asked for one of these references."""
     changed = list(keys)
     rows = await reader.rows(
@@ -69,13 +68,13 @@ async def load_touched(
         *after,
         limit,
     )
-    return [_entity(row, ledgers) for row in rows]
+    return [_entity(row) for row in rows]
 
 
-def _entity(row: Mapping[str, Any], ledgers: Mapping[str, Ledger]) -> Entity:
-    posted = unpack_posted(row["posted"], ledgers)
-    standing = Standing(balance_of(posted.cells), posted.until, posted.asked)
-    return Entity(Key(row["kind"], row["id"]), unpack_journal(*row["journal"]), standing, posted.cells)
+def _entity(row: Mapping[str, Any]) -> Entity:
+    parts = row["posted"]
+    key = Key(row["kind"], row["id"])
+    return Entity(key, unpack_journal(*row["journal"]), unpack_standing(parts), parts)
 
 
 async def save_entities(writer: Writer, partition: int, number: int, additions: Sequence[Addition]) -> None:

@@ -12,7 +12,6 @@ from services.metrics.domain.evidence import Stretch, ledgers_of, number_of, str
 from services.metrics.domain.figures import total
 from services.metrics.domain.inquiry import Inquiry, View
 from services.metrics.domain.kpis.declaration import Balances, Distinct
-from services.metrics.domain.ledgers import LEDGERS
 from services.metrics.queries.contributions import Account, Pinned, Posting, Scope, contributions
 from shared.kernel.journal import Assertion
 from shared.kernel.ledger import Number
@@ -89,7 +88,7 @@ async def _evidence(
     by_entity: dict[str, list[Posting]] = {name: [] for name in listed}
     for name, posting in rows:
         by_entity[name].append(posting)
-    entities = await load_entities(reader, [_key(name) for name in listed], LEDGERS)
+    entities = await load_entities(reader, [_key(name) for name in listed])
     evidence = []
     for name, own in by_entity.items():
         key = _key(name)

@@ -17,7 +17,7 @@ from shared.storage.folds import load_touched
 from shared.storage.position import Applied, Position, Refold, advance, take_position
 from tests.integration.core.company import ALWAYS, START, Numbered, deal, moved, told
 from tests.integration.core.lanes import Interrupting, apply, apply_once, opener
-from tests.integration.core.service import HANDLER, cells, counters, empty, read_totals, totals
+from tests.integration.core.service import cells, counters, empty, read_totals, totals
 from tests.unit.sales import oracle, worker
 from tests.unit.sales.events import Event
 from tests.unit.sales.oracle import Totals
@@ -125,10 +125,10 @@ async def test_only_what_asked_for_a_reference_is_folded_again(database: Databas
     await apply(opener(database), numbered)
     assert await cells(database) == worker.told(story)
     async with database.read() as reader:
-        nobody = await load_touched(reader, 0, [("member", "nobody")], ("", ""), 100, HANDLER.ledgers)
-        none = await load_touched(reader, 0, [], ("", ""), 100, HANDLER.ledgers)
-        page = await load_touched(reader, 0, [Key("product", "lamp")], ("", ""), 2, HANDLER.ledgers)
-        rest = await load_touched(reader, 0, [Key("product", "lamp")], page[-1].key, 100, HANDLER.ledgers)
+        nobody = await load_touched(reader, 0, [("member", "nobody")], ("", ""), 100)
+        none = await load_touched(reader, 0, [], ("", ""), 100)
+        page = await load_touched(reader, 0, [Key("product", "lamp")], ("", ""), 2)
+        rest = await load_touched(reader, 0, [Key("product", "lamp")], page[-1].key, 100)
     assert (nobody, none) == ([], [])
     keys = [one.key for one in (*page, *rest)]
     assert keys == sorted(set(keys))

@@ -10,6 +10,7 @@ from services.metrics.handlers import fold
 from shared.kernel.journal import Journal, merge
 from shared.kernel.ledger import difference
 from shared.sales.references import Key, References
+from shared.storage.encoding import unpack_posted
 from shared.storage.folds import Addition, append_postings, load_entities, save_entities
 from tests.integration.metrics_read.app import HandClock, application, calling, questions_on
 from tests.integration.metrics_read.books import COMPANY, fold_all, open_books, said, set_position
@@ -33,10 +34,10 @@ async def test_a_cursor_stays_with_what_its_first_page_saw(database_url: str, tm
 
             key = Key("deal", "d6")
             async with database.write() as writer:
-                before = (await load_entities(writer, [key], LEDGERS))[key]
+                before = (await load_entities(writer, [key]))[key]
                 new = said("2", LATER, won("1000"))
                 folded = fold(COMPANY, key, merge(before.journal, [new]), References({}))
-                change = difference(folded.owed, before.posted or {})
+                change = difference(folded.owed, unpack_posted(before.posted or ()))
                 await append_postings(writer, 0, 8, [(key, change)], LEDGERS)
                 await save_entities(writer, 0, 8, [Addition(key, [new], change, folded.asked)])
                 await set_position(writer, 8, at=AT, first_known=DAY)

@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.kernel.journal import Assertion, Stamp, merge
-from shared.kernel.ledger import Cell, Cells, post
+from shared.kernel.ledger import Cell, Cells, balance_of, post
 from shared.sales.references import Key
-from shared.storage.encoding import pack_journal, pack_posted, unpack_journal, unpack_posted
-from tests.unit.sales.mini import LEDGER, Dimensions, Sums
+from shared.sales.timeline import Standing
+from shared.storage.encoding import pack_journal, pack_posted, unpack_journal, unpack_posted, unpack_standing
+from tests.unit.sales.mini import Dimensions, Sums
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
 plain = st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | texts
@@ -56,9 +57,10 @@ def test_what_was_posted_and_asked_is_unpacked_as_it_was(
     standing: Cells = {}
     for cell, amount in entries:
         post(standing, cell, amount)
-    found = unpack_posted([pack_posted(standing, asked)], {"mini": LEDGER})
-    assert (found.cells, found.asked) == (standing, asked)
-    assert all([type(one) for one in amount] == [int, Decimal, int] for amount in found.cells.values())
+    parts = [pack_posted(standing, asked)]
+    found = unpack_posted(parts)
+    assert (found, unpack_standing(parts).asked) == (standing, asked)
+    assert all([type(one) for one in amount] == [int, Decimal, int] for amount in found.values())
 
 
 @given(st.lists(assertions, max_size=6), st.data())
@@ -80,21 +82,22 @@ def test_parts_of_what_was_posted_add_up(
             post(standing, cell, amount)
             post(change, cell, amount)
         parts.append(pack_posted(change, None))
-    assert unpack_posted(parts, {"mini": LEDGER}).cells == standing
+    assert unpack_posted(parts) == standing
+    assert unpack_standing(parts).balance == balance_of(standing)
 
 
 def test_the_keys_asked_for_are_those_of_the_last_part_that_says_any() -> None:
     asked = frozenset({Key("member", "ann"), Key("product", "lamp")})
     parts = [pack_posted({}, {Key("member", "bob")}), pack_posted({}, asked), pack_posted({}, None)]
-    assert unpack_posted(parts, {"mini": LEDGER}).asked == asked
+    assert unpack_standing(parts).asked == asked
 
 
 def test_the_last_day_of_learning_is_told_though_its_postings_come_to_nothing() -> None:
     cell = Cell("mini", date(2026, 3, 2), date(2026, 3, 1), "open", (None, None))
     parts = [pack_posted({cell: Sums(sign, Decimal(0), 0)}, None) for sign in (1, -1)]
-    posted = unpack_posted(parts, {"mini": LEDGER})
-    assert (posted.cells, posted.until) == ({}, date(2026, 3, 2))
-    assert unpack_posted([], {"mini": LEDGER}).until is None
+    standing = unpack_standing(parts)
+    assert (standing.balance, standing.until) == ({}, date(2026, 3, 2))
+    assert unpack_standing([]) == Standing()
 
 
 T = TypeVar("T")
