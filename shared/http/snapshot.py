@@ -13,7 +13,7 @@ from shared.kernel.tokens import Token
 from shared.storage.database import Database, Reader
 from shared.storage.position import Standing, read_standing
 from shared.storage.progress import read_completeness
-from shared.storage.waiting import missing, wait_until_applied
+from shared.storage.waiting import Lookout, missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,7 @@ class Snapshots:
     wait_seconds: float
     """How long a reader may wait for its own writes."""
     kept: KeptAnswers = field(default_factory=KeptAnswers, kw_only=True)
+    lookout: Lookout = field(default_factory=Lookout, kw_only=True)
 
     @asynccontextmanager
     async def snapshot(self, known_at: date | None = None, after: Token | None = None) -> AsyncIterator[Snapshot]:
@@ -60,7 +61,7 @@ class Snapshots:
 
     async def _wait(self, after: Token) -> None:
         try:
-            await wait_until_applied(
+            await self.lookout.wait(
                 self.database,
                 after,
                 deadline_seconds=self.wait_seconds,
