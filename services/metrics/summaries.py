@@ -11,8 +11,8 @@ from shared.kernel.errors import UnavailableError
 from shared.messaging.deadlines import Backoff
 from shared.messaging.leader import leadership
 from shared.storage.database import Database
-from shared.storage.position import FencedError, read_standing
-from shared.storage.progress import read_completeness
+from shared.storage.position import FencedError
+from shared.storage.progress import read_freshness
 
 _LOG = structlog.get_logger(__name__)
 
@@ -96,8 +96,8 @@ class Summariser:
     async def _look(self) -> tuple[int, int]:
         """Events that are not applied yet, and those that are but not summarised in every ledger."""
         async with self.database.read() as reader:
-            behind = (await read_completeness(reader, await read_standing(reader))).events_behind
-            return behind, int(await reader.value(_WAITING, list(SLICES)))
+            _, completeness = await read_freshness(reader)
+            return completeness.events_behind, int(await reader.value(_WAITING, list(SLICES)))
 
 
 _WAITING = """

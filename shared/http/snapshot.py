@@ -11,8 +11,8 @@ from shared.kernel.clock import Clock
 from shared.kernel.errors import BehindError, NotKnownError
 from shared.kernel.tokens import Token
 from shared.storage.database import Database, Reader
-from shared.storage.position import Standing, read_standing
-from shared.storage.progress import read_completeness
+from shared.storage.position import Standing
+from shared.storage.progress import read_freshness
 from shared.storage.waiting import Lookout, missing
 
 
@@ -73,9 +73,8 @@ class Snapshots:
                 raise NotYetAppliedError((await self._snapshot(reader, None, began, build)).freshness) from error
 
     async def _snapshot(self, reader: Reader, known_at: date | None, began: float, build: tuple[str, ...]) -> Snapshot:
-        standing = await read_standing(reader)
+        standing, completeness = await read_freshness(reader)
         _require_known(standing, known_at)
-        completeness = await read_completeness(reader, standing)
         until = standing.reconstructed_until
         present = Freshness(
             standing.applied_at or self.clock.now(), completeness.complete_through, completeness.events_behind

@@ -14,8 +14,8 @@ from shared.kernel.tokens import Token
 from shared.messaging.producer import Outgoing
 from shared.messaging.progress import ProgressFollower
 from shared.storage.database import Database
-from shared.storage.position import Applied, Position, advance, read_standing, take_position
-from shared.storage.progress import Completeness, Mark, read_completeness, save_mark
+from shared.storage.position import Applied, Position, advance, take_position
+from shared.storage.progress import Completeness, Mark, read_freshness, save_mark
 from shared.storage.waiting import Lookout
 from shared.telemetry.metrics import Metrics
 from tests.integration.core.company import START, Numbered, told
@@ -44,7 +44,7 @@ async def move(database: Database, partition: int, number: int, *, epoch: int = 
 
 async def complete(database: Database) -> Completeness:
     async with database.read() as reader:
-        return await read_completeness(reader, await read_standing(reader))
+        return (await read_freshness(reader))[1]
 
 
 async def count_marks(database: Database) -> int:
