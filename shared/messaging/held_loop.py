@@ -27,8 +27,8 @@ class HeldLoop(Loop):
         """From now on apply nothing beyond these numbers; a partition that is not named may not begin. None: go on."""
         self._held_at = limits
 
-    def _allowed(self, place: TopicPartition, waiting: Sequence[ConsumerRecord]) -> int:
+    def _allowed(self, place: TopicPartition, gathered: Sequence[ConsumerRecord]) -> int:
         if self._held_at is None:
-            return len(waiting)
+            return len(gathered)
         limit = self._held_at.get(place.partition, 0)
-        return next((i for i, raw in enumerate(waiting) if (number_of(raw.headers) or 0) > limit), len(waiting))
+        return next((i for i, raw in enumerate(gathered) if (number_of(raw.headers) or 0) > limit), len(gathered))

@@ -10,7 +10,6 @@ after a gap is not: it is searched for once from the start of the partition, the
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -19,10 +18,10 @@ from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from shared.kernel.clock import Clock
 from shared.kernel.errors import StoppedError, UnavailableError
-from shared.messaging.cluster import Brokers, options
 from shared.messaging.dead_letters import DeadLetters, Limits, Tally
 from shared.messaging.deadlines import Backoff, Deadlines, abandon, within
 from shared.messaging.failpoints import Failpoints
+from shared.messaging.fetching import LoopConfig, new_consumer
 from shared.messaging.lane import Lane, Opener
 from shared.messaging.sorting import sort
 from shared.messaging.track import Track
@@ -31,27 +30,6 @@ from shared.telemetry import metric_names
 from shared.telemetry.metrics import Metrics
 
 _LOG = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class LoopConfig:
-    """Where to read, and how much at once."""
-
-    bootstrap_servers: Brokers
-    topic: str
-    group: str
-    instance: str
-    batch: int = 2000
-    """Records of one partition that are applied in one transaction."""
-    session_timeout: float = 15.0
-    between_hints: float = 1.0
-    """Seconds; so much of the stream at most is read again, and skipped, by who takes a partition over."""
-    gap_timeout: float = 30.0
-    """Seconds that a gap may last before its partition stops."""
-    silence: float = 15.0
-    """Seconds without a record after which the log's end is compared with what was read."""
-    metadata_age: float = 5.0
-    """Seconds after which a topic that was created anew is found."""
 
 
 class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -103,21 +81,7 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
             await self._backoff.pause()
 
     def _consumer(self) -> AIOKafkaConsumer:
-        return AIOKafkaConsumer(
-            **options(self._config.bootstrap_servers),
-            group_id=self._config.group,
-            group_instance_id=self._config.instance or None,
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            max_poll_records=self._config.batch,
-            fetch_max_wait_ms=100,
-            max_partition_fetch_bytes=4 * 1024 * 1024,
-            session_timeout_ms=int(self._config.session_timeout * 1000),
-            heartbeat_interval_ms=int(self._config.session_timeout * 1000 / 5),
-            request_timeout_ms=int(self._deadlines.call * 1000),
-            retry_backoff_ms=100,
-            metadata_max_age_ms=int(self._config.metadata_age * 1000),
-        )
+        return new_consumer(self._config, self._deadlines)
 
     async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
         """Forget everything about them; a batch still under way is fenced by the position."""
@@ -152,7 +116,7 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
             task.result()
         busy = list(self._working.values())
         for place, track in self._tracks.items():
-            if self._allowed(place, track.waiting) and track.stopped is None and track not in busy:
+            if self._allowed(place, track.waiting[:1]) and track.stopped is None and track not in busy:
                 self._working[asyncio.create_task(self._work(consumer, place, track))] = track
 
     async def _leave_work(self) -> None:
@@ -162,9 +126,9 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
         await asyncio.gather(*self._working, return_exceptions=True)
         self._working.clear()
 
-    def _allowed(self, _place: TopicPartition, waiting: Sequence[ConsumerRecord]) -> int:
-        """How many of the records that wait may be applied now."""
-        return len(waiting)
+    def _allowed(self, _place: TopicPartition, gathered: Sequence[ConsumerRecord]) -> int:
+        """How many of these records, the next ones, may be applied now."""
+        return len(gathered)
 
     async def _open_lanes(self, consumer: AIOKafkaConsumer) -> None:
         # A batch of a partition that was taken from us, and perhaps given back, ends before it is opened again.
@@ -256,7 +220,8 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _work(self, consumer: AIOKafkaConsumer, place: TopicPartition, track: Track) -> None:
         """Apply what waits for one partition, batch by batch, until nothing does or it is no longer ours."""
         while self._tracks.get(place) is track and track.stopped is None:
-            batch = track.waiting[: min(self._allowed(place, track.waiting), self._config.batch)]
+            gathered = track.waiting[: self._config.batch]
+            batch = gathered[: self._allowed(place, gathered)]
             if not batch:
                 return
             del track.waiting[: len(batch)]

@@ -13,9 +13,9 @@ from shared.kernel.clock import Clock, SystemClock
 from shared.kernel.errors import ConflictError, StoppedError, UnavailableError
 from shared.messaging.deadlines import Backoff
 from shared.messaging.failpoints import Failpoints
+from shared.messaging.fetching import LoopConfig
 from shared.messaging.folding import FoldingOpener, Handler
 from shared.messaging.held_loop import HeldLoop, UnsentDeadLetters
-from shared.messaging.loop import LoopConfig
 from shared.runtime.current import CurrentBuild
 from shared.runtime.entry import Command, S, Tell
 from shared.runtime.folding import (
