@@ -22,8 +22,7 @@ from shared.kernel.period import Calendar, Grain
 from shared.messaging.deadlines import Backoff
 from shared.messaging.leader import leadership
 from shared.storage.database import Database
-from shared.storage.position import read_standing
-from shared.storage.progress import read_completeness
+from shared.storage.progress import read_freshness
 
 _LOG = structlog.get_logger(__name__)
 _SEASON = 12
@@ -69,8 +68,7 @@ class Forecaster:
     async def _state(self) -> object:
         """Changes with the numbers and with the day; None while events are on their way."""
         async with self.database.read() as reader:
-            standing = await read_standing(reader)
-            now = await read_completeness(reader, standing)
+            standing, now = await read_freshness(reader)
         if now.complete_through is None or now.events_behind:
             return None
         return sorted(standing.positions.items()), self.calendar.day(self.clock.now())

@@ -73,7 +73,7 @@ class InboxStream:
     async def read(self, after: Mapping[int, int], limit: int) -> Mapping[int, Run]:
         """The next records of each partition, up to the end of an epoch."""
         self._committed.clear()
-        async with self._database.read() as reader:
+        async with self._database.statements() as reader:
             first = self._generation.first
             rows = await reader.rows(_READ, [first + p for p in after], list(after.values()), limit, self._cap(after))
         runs = {}

@@ -12,6 +12,7 @@ from shared.messaging.deadlines import Backoff
 from shared.messaging.leader import leadership
 from shared.storage.database import Database
 from shared.storage.position import FencedError
+from shared.storage.progress import read_freshness
 
 _LOG = structlog.get_logger(__name__)
 
@@ -49,8 +50,9 @@ class Pace:
 
     least: int = 2_000
     """Fewer than these are left to the ledger's tail, which is read as fast."""
-    busy: int = 500
-    """More than these applied since the last look: an import, which wants the machine for itself."""
+    busy: int = 1_000
+    """More than these accepted and not applied yet: an import, which wants the machine for itself. What comes steadily
+    and is kept up with is none, however fast: unsummarised it would make every question slower."""
     calm: int = 5
     """Looks in a row that have to be calm."""
     patience: int = 200_000
@@ -82,25 +84,24 @@ class Summariser:
             await backoff.pause()
 
     async def _keep_up(self, backoff: Backoff) -> None:
-        seen, calm = None, 0
+        calm = 0
         while True:
-            applied, waiting = await self._look()
-            calm = calm + 1 if seen is None or applied - seen <= self.pace.busy else 0
-            seen = applied
+            behind, waiting = await self._look()
+            calm = calm + 1 if behind <= self.pace.busy else 0
             backoff.reset()
             left = self.pace.is_time(waiting, calm) and await summarise_some(self.database)
             if not left:
                 await asyncio.sleep(self.pace.every)
 
     async def _look(self) -> tuple[int, int]:
-        """Events applied so far, and those that are not summarised in every ledger yet."""
+        """Events that are not applied yet, and those that are but not summarised in every ledger."""
         async with self.database.read() as reader:
-            row = await reader.row(_APPLIED_AND_WAITING, list(SLICES))
-        return (0, 0) if row is None else (int(row["applied"]), int(row["waiting"]))
+            _, completeness = await read_freshness(reader)
+            return completeness.events_behind, int(await reader.value(_WAITING, list(SLICES)))
 
 
-_APPLIED_AND_WAITING = """
-    SELECT coalesce(sum(number), 0) AS applied, coalesce(sum(greatest(number + 1 - sealed, 0)), 0) AS waiting
+_WAITING = """
+    SELECT coalesce(sum(greatest(number + 1 - sealed, 0)), 0)
     FROM (SELECT p.number, min(coalesce(s.number, 1)) AS sealed
           FROM position p CROSS JOIN unnest($1::text[]) AS kept (ledger)
           LEFT JOIN seal s ON s.partition = p.partition AND s.ledger = kept.ledger

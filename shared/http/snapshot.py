@@ -11,9 +11,9 @@ from shared.kernel.clock import Clock
 from shared.kernel.errors import BehindError, NotKnownError
 from shared.kernel.tokens import Token
 from shared.storage.database import Database, Reader
-from shared.storage.position import Standing, read_standing
-from shared.storage.progress import read_completeness
-from shared.storage.waiting import missing, wait_until_applied
+from shared.storage.position import Standing
+from shared.storage.progress import read_freshness
+from shared.storage.waiting import Lookout, missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,7 @@ class Snapshots:
     wait_seconds: float
     """How long a reader may wait for its own writes."""
     kept: KeptAnswers = field(default_factory=KeptAnswers, kw_only=True)
+    lookout: Lookout = field(default_factory=Lookout, kw_only=True)
 
     @asynccontextmanager
     async def snapshot(self, known_at: date | None = None, after: Token | None = None) -> AsyncIterator[Snapshot]:
@@ -60,7 +61,7 @@ class Snapshots:
 
     async def _wait(self, after: Token) -> None:
         try:
-            await wait_until_applied(
+            await self.lookout.wait(
                 self.database,
                 after,
                 deadline_seconds=self.wait_seconds,
@@ -72,9 +73,8 @@ class Snapshots:
                 raise NotYetAppliedError((await self._snapshot(reader, None, began, build)).freshness) from error
 
     async def _snapshot(self, reader: Reader, known_at: date | None, began: float, build: tuple[str, ...]) -> Snapshot:
-        standing = await read_standing(reader)
+        standing, completeness = await read_freshness(reader)
         _require_known(standing, known_at)
-        completeness = await read_completeness(reader, standing)
         until = standing.reconstructed_until
         present = Freshness(
             standing.applied_at or self.clock.now(), completeness.complete_through, completeness.events_behind

@@ -1,12 +1,15 @@
 """The one consumer loop: fetch, decode, put in number order, apply in one transaction, commit offsets as a hint.
 
+Fetching never waits for applying: each partition applies what has gathered while it applied what came before. So a
+batch is as small as the load is, and as large as `LoopConfig.batch` when much waits.
+
 Kafka's offsets decide nothing. A lower or equal number is a duplicate and skipped, the next one is applied, what comes
 after a gap is not: it is searched for once from the start of the partition, then awaited, then it stops the partition.
 """
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -16,10 +19,10 @@ from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 from shared.kernel.clock import Clock
 from shared.kernel.errors import StoppedError, UnavailableError
 from shared.messaging.abandoning import abandon
-from shared.messaging.cluster import Brokers, options
 from shared.messaging.dead_letters import DeadLetters, Limits, Tally
 from shared.messaging.deadlines import Backoff, Deadlines, within
 from shared.messaging.failpoints import Failpoints
+from shared.messaging.fetching import LoopConfig, new_consumer
 from shared.messaging.lane import Lane, Opener
 from shared.messaging.sorting import sort
 from shared.messaging.track import Track
@@ -30,27 +33,11 @@ from shared.telemetry.metrics import Metrics
 _LOG = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class LoopConfig:
-    """Where to read, and how much at once."""
-
-    bootstrap_servers: Brokers
-    topic: str
-    group: str
-    instance: str
-    batch: int = 2000
-    """Records of one partition that are applied in one transaction."""
-    session_timeout: float = 15.0
-    gap_timeout: float = 30.0
-    """Seconds that a gap may last before its partition stops."""
-    silence: float = 15.0
-    """Seconds without a record after which the log's end is compared with what was read."""
-    metadata_age: float = 5.0
-    """Seconds after which a topic that was created anew is found."""
-
-
 class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
     """Applies one topic with one consumer group. `run` ends only when cancelled or by a bug."""
+
+    _patience_ms = 200
+    """How long a fetch waits for records before the loop looks around."""
 
     def __init__(
         self, config: LoopConfig, opener: Opener, dead_letters: DeadLetters, metrics: Metrics, clock: Clock,
@@ -65,6 +52,10 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
         self._limits = limits or Limits()
         self._deadlines = deadlines or Deadlines()
         self._tracks: dict[TopicPartition, Track] = {}
+        self._working: dict[asyncio.Task[None], Track] = {}
+        self._went_on = asyncio.Event()
+        """A partition has applied a batch: there may be room for more."""
+        self._hinted = float("-inf")
         self._joined = False
         self._backoff = Backoff()
 
@@ -86,25 +77,12 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
             finally:
                 self._joined = False
                 self._tracks.clear()
+                await self._leave_work()
                 await abandon(consumer, self._deadlines.stop)
             await self._backoff.pause()
 
     def _consumer(self) -> AIOKafkaConsumer:
-        return AIOKafkaConsumer(
-            **options(self._config.bootstrap_servers),
-            group_id=self._config.group,
-            group_instance_id=self._config.instance or None,
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            max_poll_records=self._config.batch,
-            fetch_max_wait_ms=100,
-            max_partition_fetch_bytes=4 * 1024 * 1024,
-            session_timeout_ms=int(self._config.session_timeout * 1000),
-            heartbeat_interval_ms=int(self._config.session_timeout * 1000 / 5),
-            request_timeout_ms=int(self._deadlines.call * 1000),
-            retry_backoff_ms=100,
-            metadata_max_age_ms=int(self._config.metadata_age * 1000),
-        )
+        return new_consumer(self._config, self._deadlines)
 
     async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
         """Forget everything about them; a batch still under way is fenced by the position."""
@@ -124,19 +102,42 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _consume(self, consumer: AIOKafkaConsumer) -> None:
         while True:
             await self._open_lanes(consumer)
-            fetched = await self._fetch(consumer)
-            if fetched:
+            if await self._fetch(consumer):
                 self._failpoints.reach("loop.fetched")
-                await asyncio.gather(*(self._take(consumer, place, records) for place, records in fetched.items()))
-                await self._hint(consumer)
-                self._failpoints.reach("loop.offsets_committed")
                 self._backoff.reset()
+            self._go_to_work(consumer)
+            await self._hint(consumer)
             self._give_up_gaps(consumer)
             await self._listen(consumer)
 
+    def _go_to_work(self, consumer: AIOKafkaConsumer) -> None:
+        """Let each partition apply what waits for it, unless it is at it already. Raises what the work raised."""
+        for task in [task for task in self._working if task.done()]:
+            del self._working[task]
+            task.result()
+        busy = list(self._working.values())
+        for place, track in self._tracks.items():
+            if self._allowed(place, track.waiting[:1]) and track.stopped is None and track not in busy:
+                self._working[asyncio.create_task(self._work(consumer, place, track))] = track
+
+    async def _leave_work(self) -> None:
+        """What is in hand is committed or rolled back; which of them, the position tells."""
+        for task in self._working:
+            task.cancel()
+        await asyncio.gather(*self._working, return_exceptions=True)
+        self._working.clear()
+
+    def _allowed(self, _place: TopicPartition, gathered: Sequence[ConsumerRecord]) -> int:
+        """How many of these records, the next ones, may be applied now."""
+        return len(gathered)
+
     async def _open_lanes(self, consumer: AIOKafkaConsumer) -> None:
+        # A batch of a partition that was taken from us, and perhaps given back, ends before it is opened again.
+        gone = [task for task, track in self._working.items() if track not in self._tracks.values()]
+        if gone:
+            await asyncio.wait(gone)
         for place, track in list(self._tracks.items()):
-            if track.lane is None and track.stopped is None and place in consumer.assignment():
+            if not track.opened and track.stopped is None and place in consumer.assignment():
                 await self._open(consumer, place, track)
 
     async def _open(self, consumer: AIOKafkaConsumer, place: TopicPartition, track: Track) -> None:
@@ -154,12 +155,15 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
             await self._backoff.pause()
             return
         if self._tracks.get(place) is track:  # it may have gone to another worker meanwhile
-            track.lane = lane
+            track.lane, track.opened = lane, True
             # From one record before the hint: its number shows whether the hint fits, also if nothing else comes.
             await self._seek(consumer, None if committed is None else max(0, committed - 1), [place])
 
     async def _seek(self, consumer: AIOKafkaConsumer, offset: int | None, places: Sequence[TopicPartition]) -> None:
         """Go on from an offset, or from the start. Raises UnavailableError if a partition is lost at this moment."""
+        for place in places:  # what was fetched from elsewhere; from here to where aiokafka forgets it, nothing waits
+            if track := self._tracks.get(place):
+                track.waiting.clear()
 
         async def seek() -> None:
             if offset is None and places:  # of none, aiokafka would rewind all
@@ -169,23 +173,39 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
 
         await within(self._deadlines.call, seek(), "seeking")
 
-    async def _fetch(self, consumer: AIOKafkaConsumer) -> dict[TopicPartition, list[ConsumerRecord]]:
+    async def _fetch(self, consumer: AIOKafkaConsumer) -> bool:
+        """Bring what has come to the partitions that have room for it; whether that was anything."""
+        roomy = [place for place, track in self._tracks.items() if len(track.waiting) < self._config.batch]
+        if self._tracks and not roomy:
+            await self._wait_for_room()
+            return False
         # A fetch waits for a rebalance, and that for a member that is gone until its session has passed.
         patience = self._deadlines.call + self._config.session_timeout
+        asked = [] if len(roomy) == len(self._tracks) else roomy
         try:
             fetched: dict[TopicPartition, list[ConsumerRecord]] = await within(
-                patience, consumer.getmany(timeout_ms=200, max_records=self._most_records()), "fetching"
+                patience,
+                consumer.getmany(*asked, timeout_ms=self._patience_ms, max_records=self._most_records()),
+                "fetching",
             )
         except UnavailableError as error:
             if isinstance(error.__cause__, OffsetOutOfRangeError):
                 await self._rewind(consumer, list(error.__cause__.args[0]))
-                return {}
+                return False
             if isinstance(error.__cause__, NoOffsetForPartitionError):
-                return {}  # assigned during the fetch: the next round opens its lane, which seeks
+                return False  # assigned during the fetch: the next round opens its lane, which seeks
             raise
         for place in fetched.keys() & self._tracks.keys():
-            self._tracks[place].heard, self._tracks[place].deaf_at = self._clock.monotonic(), None
-        return fetched
+            track = self._tracks[place]
+            track.waiting += fetched[place]
+            track.heard, track.deaf_at = self._clock.monotonic(), None
+        return bool(fetched)
+
+    async def _wait_for_room(self) -> None:
+        self._went_on.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._patience_ms / 1000):
+                await self._went_on.wait()
 
     def _most_records(self) -> int:
         """A batch of each partition at once: while PostgreSQL works for one of them, another one is folded."""
@@ -198,26 +218,29 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
                 track.begin_again()
         await self._seek(consumer, None, [place for place in lost if place in consumer.assignment()])
 
-    async def _take(self, consumer: AIOKafkaConsumer, place: TopicPartition, fetched: list[ConsumerRecord]) -> None:
-        """Apply what one partition brought, batch by batch, unless it has to be fetched anew from another place."""
-        for start in range(0, len(fetched), self._config.batch):
-            if not await self._take_batch(consumer, place, fetched[start : start + self._config.batch]):
+    async def _work(self, consumer: AIOKafkaConsumer, place: TopicPartition, track: Track) -> None:
+        """Apply what waits for one partition, batch by batch, until nothing does or it is no longer ours."""
+        while self._tracks.get(place) is track and track.stopped is None:
+            gathered = track.waiting[: self._config.batch]
+            batch = gathered[: self._allowed(place, gathered)]
+            if not batch:
                 return
+            del track.waiting[: len(batch)]
+            await self._take_batch(consumer, place, track, batch)
+            self._went_on.set()
 
     async def _take_batch(
-        self, consumer: AIOKafkaConsumer, place: TopicPartition, fetched: Sequence[ConsumerRecord]
-    ) -> bool:  # fmt: skip
-        """Apply a batch; whether to go on with what was fetched after it. It returns when that is settled, the
-        partition is stopped, or it is no longer ours."""
+        self, consumer: AIOKafkaConsumer, place: TopicPartition, track: Track, fetched: Sequence[ConsumerRecord]
+    ) -> None:
+        """Apply a batch. It returns when that is settled, the partition is stopped, or it is no longer ours."""
         began = self._clock.monotonic()
         backoff = Backoff()
-        while (track := self._tracks.get(place)) is not None and track.stopped is None:
+        while self._tracks.get(place) is track and track.stopped is None:
             try:
                 if track.lane is None:
                     track.lane = await self._opener.open(place.partition)
-                sought = False
                 if await self._apply(place, track, track.lane, fetched):
-                    sought = await self._gap(consumer, place, track, track.lane)
+                    await self._gap(consumer, place, track, track.lane)
                 else:
                     track.hint = fetched[-1].offset + 1
             except FencedError as error:
@@ -235,8 +258,7 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
             else:
                 self._metrics.add(metric_names.LOOP_BATCHES, outcome="committed")
                 self._metrics.observe(metric_names.LOOP_BATCH_SECONDS, self._clock.monotonic() - began)
-                return not sought
-        return False
+                return
 
     async def _apply(
         self, place: TopicPartition, track: Track, lane: Lane, fetched: Sequence[ConsumerRecord]
@@ -265,17 +287,15 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
                 await lane.begin_epoch(todo.epoch.epoch, todo.epoch.last_valid)
         return False
 
-    async def _gap(self, consumer: AIOKafkaConsumer, place: TopicPartition, track: Track, lane: Lane) -> bool:
-        """Search for the missing record once from the start, which is told; if it is not there, wait for the relay."""
+    async def _gap(self, consumer: AIOKafkaConsumer, place: TopicPartition, track: Track, lane: Lane) -> None:
+        """Search for the missing record once from the start; if it is not there, wait for the relay."""
         missing = lane.position.number + 1
         if track.missing != missing:
             _LOG.warning("gap_searched", partition=place.partition, missing=missing)
             await self._seek(consumer, None, [place])
             track.missing = missing
-            return True
-        if track.missed_since is None:
+        elif track.missed_since is None:
             track.missed_since = self._clock.monotonic()
-        return False
 
     def _give_up_gaps(self, consumer: AIOKafkaConsumer) -> None:
         """A gap that the relay does not fill stops its partition, also if nothing else ever comes."""
@@ -291,6 +311,7 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def _stop(self, consumer: AIOKafkaConsumer, place: TopicPartition, track: Track, error: StoppedError) -> None:
         track.stopped = error.detail
+        track.waiting.clear()
         self._metrics.set(metric_names.PARTITION_STOPPED, 1, partition=str(place.partition))
         if place in consumer.assignment():
             consumer.pause(place)
@@ -299,14 +320,18 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _hint(self, consumer: AIOKafkaConsumer) -> None:
         """Tell Kafka how far we are, for seeking and for lag tools. Losing this loses nothing."""
         hints = {place: track.hint for place, track in self._tracks.items() if track.hint is not None}
-        if not hints:
+        now = self._clock.monotonic()
+        if not hints or now - self._hinted < self._config.between_hints:
             return
+        self._hinted = now
         for place in hints:
             self._tracks[place].hint = None
         try:
             await within(self._deadlines.call, consumer.commit(hints), "committing the offset hint")
         except UnavailableError as error:
             _LOG.info("offset_hint_not_committed", reason=error.detail)
+        else:
+            self._failpoints.reach("loop.offsets_committed")
 
     async def _listen(self, consumer: AIOKafkaConsumer) -> None:
         """A consumer can fall silent after its brokers restarted: compare with the log's end and start a new one.
@@ -319,6 +344,7 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
             for place, track in self._tracks.items()
             if track.lane is not None
             and track.stopped is None
+            and not track.waiting
             and now - track.heard > self._config.silence
             and place in consumer.assignment()
         ]

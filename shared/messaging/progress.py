@@ -13,8 +13,7 @@ from shared.messaging.cluster import Brokers
 from shared.messaging.deadlines import USUAL, Backoff, Deadlines, within
 from shared.messaging.tail import open_reader
 from shared.storage.database import Database
-from shared.storage.position import read_standing
-from shared.storage.progress import Mark, read_completeness, save_mark
+from shared.storage.progress import Mark, read_freshness, save_mark
 from shared.telemetry import metric_names
 from shared.telemetry.metrics import Metrics
 
@@ -90,7 +89,7 @@ class ProgressFollower:
                 for mark in marks:
                     await save_mark(writer, mark)
         async with self.database.read() as reader:
-            now = await read_completeness(reader, await read_standing(reader))
+            _, now = await read_freshness(reader)
         self.metrics.set(metric_names.EVENTS_BEHIND, now.events_behind)
         if now.complete_through is not None:
             self.metrics.set(metric_names.COMPLETE_THROUGH, now.complete_through.timestamp())

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, Self
 
 import structlog
 
@@ -114,44 +114,57 @@ class StreamRelay:
 
     async def _lead(self, producer: Producer, tails: dict[int, Tail], backoff: Backoff) -> None:
         pulse = _Pulse(self.clock)
-        ahead: Mapping[int, _Ready] = {}
-        while True:
-            pending = ahead or await self._ready(producer, tails)
-            self.failpoints.reach("relay.read")
-            ahead, sent = await self._send_all(producer, tails, pending)
-            tails.update(sent)
-            self._acknowledged.update({p: tail.number for p, tail in tails.items()})
-            if pending:
-                self.failpoints.reach("relay.sent")
-                count = sum(len(one.run.records) for one in pending.values())
-                self.metrics.add(metric_names.RELAY_SENT, count, topic="sales-events")
-            self._trouble.clear()
-            backoff.reset()
-            if pulse.due(moved=bool(pending)):
-                await self._tell(producer, tails)
-            if not pending:
-                await self.inbox.wait(pulse.seconds_left())
+        async with _Course(self.inbox, self.batch, tails) as course:
+            while True:
+                before, runs = await course.runs()
+                self.failpoints.reach("relay.read")
+                pending = await self._ready(producer, before, runs)
+                await self._arrive(course, tails)
+                course.sending = self._send_all(producer, tails, pending) if pending else None
+                if pulse.due(moved=bool(pending)):
+                    await self._arrive(course, tails)
+                    await course.read_out()
+                    await self._tell(producer, tails)
+                if course.is_done:
+                    await self._arrive(course, tails)
+                self._trouble.clear()
+                backoff.reset()
+                if not pending:
+                    await self.inbox.wait(pulse.seconds_left())
 
-    async def _ready(self, producer: Producer, after: Mapping[int, Tail]) -> dict[int, "_Ready"]:
+    async def _ready(
+        self, producer: Producer, after: Mapping[int, Tail], runs: Mapping[int, Run]
+    ) -> dict[int, "_Ready"]:  # fmt: skip
         """What comes next, in the batches in which it is sent; a new epoch is announced before its first event."""
         found = {}
-        for partition, run in (await self.inbox.read({p: t.number for p, t in after.items()}, self.batch)).items():
+        for partition, run in runs.items():
+            await asyncio.sleep(0)  # let what is read and sent meanwhile go on
             records = run.records
             if 0 < after[partition].epoch < run.epoch:
                 records = [_epoch(run.epoch, run.first - 1), *records]
             found[partition] = _Ready(run, len(records), producer.batches(records))
         return found
 
-    async def _send_all(
+    def _send_all(
         self, producer: Producer, tails: Mapping[int, Tail], pending: Mapping[int, "_Ready"]
-    ) -> tuple[dict[int, "_Ready"], dict[int, Tail]]:
-        """Send to all partitions at once, and make ready what comes after it meanwhile if there is more."""
-        sending = asyncio.gather(*(self._send(producer, p, tails[p], one) for p, one in pending.items()))
-        if not any(len(one.run.records) == self.batch for one in pending.values()):
-            return {}, dict(zip(pending, await sending, strict=True))
-        beyond = {**tails, **{p: Tail(one.run.epoch, one.run.last, 0) for p, one in pending.items()}}
-        ahead, sent = await asyncio.gather(self._ready(producer, beyond), sending)
-        return ahead, dict(zip(pending, sent, strict=True))
+    ) -> "asyncio.Task[dict[int, Tail]]":
+        """Send to all partitions at once; the tails after it."""
+
+        async def send() -> dict[int, Tail]:
+            sent = await asyncio.gather(*(self._send(producer, p, tails[p], one) for p, one in pending.items()))
+            self.failpoints.reach("relay.sent")
+            count = sum(len(one.run.records) for one in pending.values())
+            self.metrics.add(metric_names.RELAY_SENT, count, topic="sales-events")
+            return dict(zip(pending, sent, strict=True))
+
+        return asyncio.create_task(send())
+
+    async def _arrive(self, course: "_Course", tails: dict[int, Tail]) -> None:
+        """Wait until the broker has what is on its way, if anything is."""
+        if course.sending is not None:
+            tails.update(await course.sending)
+            course.sending = None
+        self._acknowledged.update({p: tail.number for p, tail in tails.items()})
 
     async def _send(self, producer: Producer, partition: int, tail: Tail, ready: "_Ready") -> Tail:
         offset = await producer.send_batches(self.topic, partition, ready.batches)
@@ -224,6 +237,57 @@ class _Ready:
     run: Run
     count: int
     batches: Sequence[Batch]
+
+
+class _Course:
+    """What is read ahead and what is on its way: while the broker takes one batch of each partition, the next is put
+    together and PostgreSQL reads the one after it. Leaving it gives both up."""
+
+    def __init__(self, inbox: Inbox, batch: int, tails: Mapping[int, Tail]) -> None:
+        self._inbox = inbox
+        self._batch = batch
+        self._acknowledged = tails
+        self._beyond: dict[int, Tail] = {}
+        """Where the partitions stand after what was read last."""
+        self._reading: asyncio.Task[Mapping[int, Run]] | None = None
+        self.sending: asyncio.Task[dict[int, Tail]] | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        tasks = [task for task in (self._reading, self.sending) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def read_out(self) -> None:
+        """Wait for what is being read: heads that are asked for afterwards are not before it."""
+        if self._reading is not None:
+            await asyncio.wait([self._reading])
+
+    @property
+    def is_done(self) -> bool:
+        """Nothing is read ahead: what is committed from now on is read after all that was."""
+        return self._reading is None
+
+    async def runs(self) -> tuple[Mapping[int, Tail], Mapping[int, Run]]:
+        """What comes next, and after what; if it is a whole batch, what follows it is read meanwhile."""
+        if self._reading is None:
+            self._beyond = dict(self._acknowledged)
+            found = await self._inbox.read(_numbers(self._beyond), self._batch)
+        else:
+            found = await self._reading
+        before = dict(self._beyond)
+        self._beyond |= {p: Tail(run.epoch, run.last, 0) for p, run in found.items()}
+        self._reading = None
+        if any(len(run.records) == self._batch for run in found.values()):
+            self._reading = asyncio.create_task(self._inbox.read(_numbers(self._beyond), self._batch))
+        return before, found
+
+
+def _numbers(tails: Mapping[int, Tail]) -> dict[int, int]:
+    return {partition: tail.number for partition, tail in tails.items()}
 
 
 def _epoch(epoch: int, last_valid: int) -> bytes:

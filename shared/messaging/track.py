@@ -9,7 +9,7 @@ from shared.messaging.lane import Lane
 from shared.messaging.sorting import Sorted
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Track:
     """One assigned partition; `place` is its name for people."""
 
@@ -19,6 +19,10 @@ class Track:
     """When records last came, or the log's end was seen to be where we are."""
     deaf_at: int | None = None
     """Where we were when the log was first seen to end elsewhere."""
+    waiting: list[ConsumerRecord] = field(default_factory=list)
+    """What was fetched and not taken in hand yet, in the order of the log."""
+    opened: bool = False
+    """The consumer was told where to begin."""
     lane: Lane | None = None
     stopped: str | None = None
     missing: int | None = None

@@ -18,8 +18,9 @@ from shared.kernel.errors import UnavailableError
 from shared.messaging.cluster import check_brokers
 from shared.messaging.dead_letters import DeadLetters
 from shared.messaging.failpoints import Failpoints
+from shared.messaging.fetching import LoopConfig
 from shared.messaging.folding import FoldingOpener, Handler
-from shared.messaging.loop import Loop, LoopConfig
+from shared.messaging.loop import Loop
 from shared.messaging.outbox_relay import OutboxRelay
 from shared.messaging.progress import ProgressFollower
 from shared.runtime.api import serve_api

@@ -9,9 +9,9 @@ from shared.kernel.clock import Clock
 from shared.kernel.errors import StoppedError, UnavailableError
 from shared.messaging.deadlines import Backoff
 from shared.messaging.failpoints import Failpoints
+from shared.messaging.fetching import LoopConfig
 from shared.messaging.folding import FoldingOpener
 from shared.messaging.held_loop import HeldLoop, UnsentDeadLetters
-from shared.messaging.loop import LoopConfig
 from shared.runtime.entry import Tell
 from shared.runtime.folding import group_of, progress_follower, topic_of
 from shared.runtime.rebuildable import Rebuildable, Wish

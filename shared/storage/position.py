@@ -1,7 +1,9 @@
 """How far a service has applied each partition. Advancing it by compare-and-set is what makes applying exactly-once."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from typing import Any
 
 import msgspec
 
@@ -123,9 +125,15 @@ async def fence(writer: Writer) -> None:
 
 async def read_standing(reader: Reader) -> Standing:
     """The positions of all partitions, and since when anything was known."""
-    rows = await reader.rows(
-        "SELECT partition, generation, number, first_known, reconstructed_until, applied_at FROM position"
+    return standing_of(
+        await reader.rows(
+            "SELECT partition, generation, number, first_known, reconstructed_until, applied_at FROM position"
+        )
     )
+
+
+def standing_of(rows: Sequence[Mapping[str, Any]]) -> Standing:
+    """What the rows of all partitions say together."""
     return Standing(
         {row["partition"]: row["number"] for row in rows},
         min((row["first_known"] for row in rows if row["first_known"]), default=None),

@@ -1,11 +1,12 @@
 """How complete the applied numbers are: marks told beside the stream, compared with the positions in one snapshot."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from shared.storage.database import Reader, Writer
-from shared.storage.position import Standing
+from shared.storage.position import Standing, standing_of
 
 _MOST = 1000
 """Marks kept that are not reached yet: a service that lags far behind tells its completeness a little later."""
@@ -62,9 +63,22 @@ async def save_mark(writer: Writer, mark: Mark) -> None:
     )
 
 
-async def read_completeness(reader: Reader, standing: Standing) -> Completeness:
-    """The latest mark that the positions of this snapshot have reached, and how many events the last mark is ahead."""
-    rows = await reader.rows("SELECT through, heads FROM progress ORDER BY through DESC")
+async def read_freshness(reader: Reader) -> tuple[Standing, Completeness]:
+    """The positions, the latest mark that they have reached, and how many events the last mark is ahead of them: every
+    answer begins with this, so it is one round trip."""
+    rows = await reader.rows(
+        """SELECT partition, generation, number, first_known, reconstructed_until, applied_at,
+                  NULL::timestamptz AS through, NULL::jsonb AS heads FROM position
+           UNION ALL
+           SELECT NULL, NULL, NULL, NULL, NULL, NULL, through, heads FROM progress
+           ORDER BY through DESC"""
+    )
+    standing = standing_of([row for row in rows if row["through"] is None])
+    return standing, _completeness([row for row in rows if row["through"] is not None], standing)
+
+
+def _completeness(rows: Sequence[Mapping[str, Any]], standing: Standing) -> Completeness:
+    """`rows` are the marks, the latest first."""
     behind = 0
     if rows:
         behind = sum(

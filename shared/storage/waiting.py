@@ -8,31 +8,42 @@ from shared.kernel.tokens import Token
 from shared.storage.database import Database
 from shared.storage.position import Standing, read_standing
 
-_FIRST_PAUSE = 0.004
-_LONGEST_PAUSE = 0.25
-_SLOWER = 1.15
-"""By how much each pause is longer: whoever waits is told at most so much too late."""
+_PAUSE = 0.004
+_RECENT = 0.003
+"""Seconds for which a look serves others too: of many who wait, one looks for all."""
 
 
-async def wait_until_applied(database: Database, token: Token, *, deadline_seconds: float, clock: Clock) -> None:
-    """Return once everything that the token names is applied.
+class Lookout:
+    """Looks at the positions for everybody in this process who waits for them."""
 
-    Raises BehindError when that is not so after `deadline_seconds` (the edge adds the present state to it),
-    InvalidInputError for a token of another generation, whose numbers say nothing about this stream.
-    """
-    until = clock.monotonic() + deadline_seconds
-    pause = _FIRST_PAUSE
-    while behind := await _missing(database, token):
-        left = until - clock.monotonic()
-        if left <= 0:
-            raise BehindError(f"{behind} of the awaited events are not applied yet: ask again, or without `after`.")
-        await asyncio.sleep(min(pause, left))
-        pause = min(pause * _SLOWER, _LONGEST_PAUSE)
+    def __init__(self) -> None:
+        self._look: asyncio.Task[Standing] | None = None
+        self._began = float("-inf")
+
+    async def wait(self, database: Database, token: Token, *, deadline_seconds: float, clock: Clock) -> None:
+        """Return once everything that the token names is applied.
+
+        Raises BehindError when that is not so after `deadline_seconds` (the edge adds the present state to it),
+        InvalidInputError for a token of another generation, whose numbers say nothing about this stream.
+        """
+        until = clock.monotonic() + deadline_seconds
+        while behind := missing(token, await self._standing(database, clock)):
+            left = until - clock.monotonic()
+            if left <= 0:
+                raise BehindError(f"{behind} of the awaited events are not applied yet: ask again, or without `after`.")
+            await asyncio.sleep(min(_PAUSE, left))
+
+    async def _standing(self, database: Database, clock: Clock) -> Standing:
+        look, now = self._look, clock.monotonic()
+        if look is None or (look.done() and (now - self._began > _RECENT or look.cancelled() or look.exception())):
+            look = self._look = asyncio.create_task(_read(database))
+            self._began = now
+        return await asyncio.shield(look)  # one of them may give up, the others still want to know
 
 
-async def _missing(database: Database, token: Token) -> int:
+async def _read(database: Database) -> Standing:
     async with database.statements() as reader:
-        return missing(token, await read_standing(reader))
+        return await read_standing(reader)
 
 
 def missing(token: Token, standing: Standing) -> int:

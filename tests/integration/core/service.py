@@ -18,9 +18,10 @@ from shared.kernel.ledger import Cell, Cells
 from shared.messaging.dead_letters import DeadLetters, Limits
 from shared.messaging.deadlines import Deadlines
 from shared.messaging.failpoints import Failpoints
+from shared.messaging.fetching import LoopConfig
 from shared.messaging.folding import Change, FoldingOpener, Handler
 from shared.messaging.lane import Opener
-from shared.messaging.loop import Loop, LoopConfig
+from shared.messaging.loop import Loop
 from shared.sales.references import References
 from shared.sales.timeline import Folded, Since
 from shared.storage.database import Database, Reader, Writer, open_database

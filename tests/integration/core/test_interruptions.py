@@ -52,7 +52,11 @@ async def test_broken_off_at_a_point_it_tries_again(
     inbox = Numbered(PARTITIONS)
     await stream.send_all(inbox.accept(STORY))
     failpoints = Interrupting(at=point, time=2)
-    made = loop(settings.but(config={"batch": 9}), opener(database, failpoints, chunk=2), failpoints=failpoints)
+    made = loop(
+        settings.but(config={"batch": 9, "between_hints": 0.0}),
+        opener(database, failpoints, chunk=2),
+        failpoints=failpoints,
+    )
     task = asyncio.create_task(made.run())
     try:
         await Running(made, task, database).applied(inbox.heads)
@@ -69,7 +73,7 @@ async def test_cancelled_at_a_point_it_ends_and_goes_on_later(
 ) -> None:
     inbox = Numbered(PARTITIONS)
     await stream.send_all(inbox.accept(STORY))
-    small = settings.but(config={"batch": 9}, chunk=2)
+    small = settings.but(config={"batch": 9, "between_hints": 0.0}, chunk=2)
     failpoints = Cancelling(at=point)
     made = loop(small, opener(database, failpoints, chunk=2), failpoints=failpoints)
     failpoints.task = asyncio.create_task(made.run())

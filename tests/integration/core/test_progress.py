@@ -14,9 +14,9 @@ from shared.kernel.tokens import Token
 from shared.messaging.producer import Outgoing
 from shared.messaging.progress import ProgressFollower
 from shared.storage.database import Database
-from shared.storage.position import Applied, Position, advance, read_standing, take_position
-from shared.storage.progress import Completeness, Mark, read_completeness, save_mark
-from shared.storage.waiting import wait_until_applied
+from shared.storage.position import Applied, Position, advance, take_position
+from shared.storage.progress import Completeness, Mark, read_freshness, save_mark
+from shared.storage.waiting import Lookout
 from shared.telemetry.metrics import Metrics
 from tests.integration.core.company import START, Numbered, told
 from tests.integration.core.conftest import PARTITIONS, NewStream
@@ -44,7 +44,7 @@ async def move(database: Database, partition: int, number: int, *, epoch: int = 
 
 async def complete(database: Database) -> Completeness:
     async with database.read() as reader:
-        return await read_completeness(reader, await read_standing(reader))
+        return (await read_freshness(reader))[1]
 
 
 async def count_marks(database: Database) -> int:
@@ -170,12 +170,12 @@ async def test_whoever_waits_is_answered_when_the_events_are_applied(
     fresh = inbox.accept(told(33, events=20, deals=9))
     token = Token.of(1, inbox.heads.items())
     with pytest.raises(BehindError, match="20 of the awaited"):
-        await wait_until_applied(database, token, deadline_seconds=0.05, clock=CLOCK)
-    waiting = asyncio.create_task(wait_until_applied(database, token, deadline_seconds=20, clock=CLOCK))
+        await Lookout().wait(database, token, deadline_seconds=0.05, clock=CLOCK)
+    waiting = asyncio.create_task(Lookout().wait(database, token, deadline_seconds=20, clock=CLOCK))
     async with running(settings, database):
         await stream.send_all(fresh)
         await waiting
-    await wait_until_applied(database, token, deadline_seconds=0, clock=CLOCK)
+    await Lookout().wait(database, token, deadline_seconds=0, clock=CLOCK)
 
 
 async def test_a_token_of_another_generation_is_refused_and_one_of_no_partition_waited_for_in_vain(
@@ -184,8 +184,8 @@ async def test_a_token_of_another_generation_is_refused_and_one_of_no_partition_
     async with database.write() as writer:
         await take_position(writer, 0, 1)
     with pytest.raises(InvalidInputError, match="another generation"):
-        await wait_until_applied(database, Token.of(2, [(0, 1)]), deadline_seconds=1, clock=CLOCK)
+        await Lookout().wait(database, Token.of(2, [(0, 1)]), deadline_seconds=1, clock=CLOCK)
     for partition in (7, 2**40):
         token = Token.of(1, [(partition, 1)])
         with pytest.raises(BehindError):
-            await wait_until_applied(database, token, deadline_seconds=0.02, clock=CLOCK)
+            await Lookout().wait(database, token, deadline_seconds=0.02, clock=CLOCK)

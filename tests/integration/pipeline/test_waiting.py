@@ -10,7 +10,7 @@ from shared.kernel.errors import BehindError, InvalidInputError
 from shared.kernel.tokens import Token
 from shared.storage.database import Database
 from shared.storage.position import Applied, Position, advance, take_position
-from shared.storage.waiting import wait_until_applied
+from shared.storage.waiting import Lookout
 from tests.integration.pipeline.conftest import clear
 
 CLOCK = SystemClock()
@@ -28,7 +28,7 @@ async def position(database: Database) -> Position:
 
 
 async def wait(database: Database, token: Token, seconds: float = 30.0) -> None:
-    await wait_until_applied(database, token, deadline_seconds=seconds, clock=CLOCK)
+    await Lookout().wait(database, token, deadline_seconds=seconds, clock=CLOCK)
 
 
 async def test_what_is_applied_is_not_waited_for(database: Database, position: Position) -> None:
