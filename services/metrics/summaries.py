@@ -1,7 +1,7 @@
 """Brings the summaries up to date in the background: a cache that makes reads fast and never decides what they say."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -17,7 +17,7 @@ from shared.storage.progress import read_freshness
 _LOG = structlog.get_logger(__name__)
 
 LIMIT = 200_000
-"""Postings that one transaction adds: some seconds of work."""
+"""Postings that one transaction adds at most: some seconds of work."""
 
 
 async def summarise(database: Database, *, limit: int = LIMIT) -> None:
@@ -42,6 +42,28 @@ async def _index_blocks(database: Database, slices: Slices) -> None:
     async with database.write() as writer:
         for column in ("number", "day", "known_on"):
             await writer.value("SELECT brin_summarize_new_values($1::regclass)", f"{slices.ledger.name}_{column}")
+
+
+@dataclass(slots=True)
+class Step:
+    """How many postings one transaction adds: what takes some seconds on this machine, far from its deadline."""
+
+    limit: int = LIMIT // 8
+    least: int = 1_000
+    short: float = 2.5
+    long: float = 10.0
+    """Seconds."""
+
+    def took(self, seconds: float) -> None:
+        """A step of this size took so long."""
+        if seconds < self.short:
+            self.limit = min(2 * self.limit, LIMIT)
+        elif seconds > self.long:
+            self.failed()
+
+    def failed(self) -> None:
+        """It took too long, or the server was lost."""
+        self.limit = max(self.limit // 2, self.least)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +93,7 @@ class Summariser:
 
     database: Database
     pace: Pace
+    step: Step = field(default_factory=Step)
 
     async def run(self) -> None:
         """Keep up until cancelled; a lost database delays."""
@@ -81,6 +104,7 @@ class Summariser:
                     await self._keep_up(backoff)
             except (UnavailableError, FencedError) as error:
                 _LOG.warning("summaries_interrupted", reason=error.detail)
+                self.step.failed()
             await backoff.pause()
 
     async def _keep_up(self, backoff: Backoff) -> None:
@@ -89,9 +113,15 @@ class Summariser:
             behind, waiting = await self._look()
             calm = calm + 1 if behind <= self.pace.busy else 0
             backoff.reset()
-            left = self.pace.is_time(waiting, calm) and await summarise_some(self.database)
-            if not left:
+            if not (self.pace.is_time(waiting, calm) and await self._do_some()):
                 await asyncio.sleep(self.pace.every)
+
+    async def _do_some(self) -> bool:
+        time = asyncio.get_running_loop().time
+        began = time()
+        left = await summarise_some(self.database, limit=self.step.limit)
+        self.step.took(time() - began)
+        return left
 
     async def _look(self) -> tuple[int, int]:
         """Events that are not applied yet, and those that are but not summarised in every ledger."""

@@ -9,6 +9,8 @@ from shared.storage.database import Database
 from shared.storage.position import Standing, read_standing
 
 _PAUSE = 0.004
+_LATER = 0.05
+"""Of the time waited: so much later than it is so, at most, one who waits long is told."""
 _RECENT = 0.003
 """Seconds for which a look serves others too: of many who wait, one looks for all."""
 
@@ -26,12 +28,12 @@ class Lookout:
         Raises BehindError when that is not so after `deadline_seconds` (the edge adds the present state to it),
         InvalidInputError for a token of another generation, whose numbers say nothing about this stream.
         """
-        until = clock.monotonic() + deadline_seconds
+        began = clock.monotonic()
         while behind := missing(token, await self._standing(database, clock)):
-            left = until - clock.monotonic()
-            if left <= 0:
+            waited = clock.monotonic() - began
+            if waited >= deadline_seconds:
                 raise BehindError(f"{behind} of the awaited events are not applied yet: ask again, or without `after`.")
-            await asyncio.sleep(min(_PAUSE, left))
+            await asyncio.sleep(min(max(_PAUSE, _LATER * waited), deadline_seconds - waited))
 
     async def _standing(self, database: Database, clock: Clock) -> Standing:
         look, now = self._look, clock.monotonic()
