@@ -39,7 +39,7 @@ def new_consumer(config: LoopConfig, deadlines: Deadlines) -> AIOKafkaConsumer:
         auto_offset_reset="none",
         max_poll_records=config.batch,
         fetch_max_wait_ms=100,
-        max_partition_fetch_bytes=4 * 1024 * 1024,
+        max_partition_fetch_bytes=1024 * 1024,
         session_timeout_ms=int(config.session_timeout * 1000),
         heartbeat_interval_ms=int(config.session_timeout * 1000 / 5),
         request_timeout_ms=int(deadlines.call * 1000),

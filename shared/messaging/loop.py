@@ -175,7 +175,7 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _fetch(self, consumer: AIOKafkaConsumer) -> bool:
         """Bring what has come to the partitions that have room for it; whether that was anything."""
-        roomy = [place for place, track in self._tracks.items() if len(track.waiting) < self._config.batch]
+        roomy = [place for place, track in self._tracks.items() if len(track.waiting) < self._config.batch / 2]
         if self._tracks and not roomy:
             await self._wait_for_room()
             return False
@@ -185,7 +185,7 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
         try:
             fetched: dict[TopicPartition, list[ConsumerRecord]] = await within(
                 patience,
-                consumer.getmany(*asked, timeout_ms=self._patience_ms, max_records=self._most_records()),
+                consumer.getmany(*asked, timeout_ms=self._patience_ms, max_records=self._config.batch),
                 "fetching",
             )
         except UnavailableError as error:
@@ -206,10 +206,6 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
         with suppress(TimeoutError):
             async with asyncio.timeout(self._patience_ms / 1000):
                 await self._went_on.wait()
-
-    def _most_records(self) -> int:
-        """A batch of each partition at once: while PostgreSQL works for one of them, another one is folded."""
-        return self._config.batch * max(1, len(self._tracks))
 
     async def _rewind(self, consumer: AIOKafkaConsumer, lost: Sequence[TopicPartition]) -> None:
         _LOG.error("stream_truncated_or_recreated", partitions=[p.partition for p in lost], doing="rewinding")

@@ -20,6 +20,8 @@ BATCH = {"content-type": "application/cloudevents-batch+json"}
 SENDERS = 4
 REFERENCES = 16
 """Reference events of a chapter: each of them folds much anew."""
+_MOST = 1_000
+"""Events that one batch may hold."""
 _DEADLINE = 120.0
 _SHARED = ("organisation-unit", "member", "customer", "product", "exchange-rate", "stage-map", "alias")
 
@@ -109,12 +111,14 @@ class Feed:
             await asyncio.gather(*(self._sender(http, pause) for _ in range(SENDERS)))
 
     async def tell(self, events: Sequence[Event]) -> None:
-        """Send these beside the story, in one batch, until they are answered."""
+        """Send these beside the story, as few batches as may be, until they are answered."""
         told = [Told(event) for event in events]
         self.told += told
         async with asyncio.timeout(_DEADLINE):
-            while not await self._send(self.company.http, told):  # noqa: ASYNC110 - until the service is back
-                await asyncio.sleep(0.2)
+            for begin in range(0, len(told), _MOST):
+                batch = told[begin : begin + _MOST]
+                while not await self._send(self.company.http, batch):  # noqa: ASYNC110 - until the service is back
+                    await asyncio.sleep(0.2)
 
     def tell_all_again(self) -> None:
         """Whatever was answered so far may be lost: the sources say all of it once more."""
