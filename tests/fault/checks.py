@@ -66,6 +66,8 @@ class Evidence:
     buried: list[Poison]
     """That ever was on it."""
     before: Mapping[str, Held]
+    lost: bool = False
+    """The broker lost what it had acknowledged: what was sent next stands before what had to be sent again."""
 
 
 async def quiet(company: Company, watch: Watch) -> None:
@@ -96,7 +98,7 @@ async def check(company: Company, watch: Watch, twin: Twin | None, evidence: Evi
         await _numbers_are(findings, company, connection)
     findings.events = len(inbox)
     _inbox_holds(findings, evidence.told, inbox, company.waiting)
-    await _topic_holds(findings, company, inbox, stream, evidence.poison)
+    await _topic_holds(findings, company, inbox, stream, evidence)
     await _dead_letters_are(findings, company, evidence.buried)
     if twin is not None:
         await _digests_are(findings, company, twin)
@@ -193,12 +195,15 @@ async def _topic_holds(
     company: Company,
     inbox: Sequence[asyncpg.Record],
     stream: Sequence[asyncpg.Record],
-    poison: Sequence[Poison],
+    evidence: Evidence,
 ) -> None:
-    """Every number of the stream is on its topic with its event, first seen in order; and nothing else is."""
+    """Every number of the stream is on its topic with its event, first seen in order; and nothing else is.
+
+    Whoever reads it from the beginning, and leaves out what comes too soon, comes to the end.
+    """
     events = {row["seq"]: row for row in inbox}
     expected = {(row["partition"], row["number"]): events[row["seq"]] for row in stream if row["seq"] in events}
-    injected = {(one.partition, one.offset) for one in poison}
+    injected = {(one.partition, one.offset) for one in evidence.poison}
     reached: dict[int, int] = defaultdict(int)
     seen: set[tuple[int, int]] = set()
     for record in await records(company, company.topic("sales-events"), PARTITIONS):
@@ -206,17 +211,19 @@ async def _topic_holds(
         if (record.partition, record.offset) in injected or headers.get("ce_type") == _EPOCH:
             continue
         number = int(headers["q_number"])
-        if number > reached[record.partition] + 1:
+        if number > reached[record.partition] + 1 and not evidence.lost:
             findings.wrong(
                 "a hole in the topic", [(record.partition, record.offset, reached[record.partition], number)]
             )
-        reached[record.partition] = max(reached[record.partition], number)
+        reached[record.partition] += number == reached[record.partition] + 1
         row = expected.get((record.partition, number))
         identity = (headers["ce_source"].decode(), headers["ce_id"].decode())
         if row is None or identity != (row["source"], row["event_id"]) or record.value != row["public"]:
             findings.wrong("on the topic and not in the inbox", [(record.partition, number, identity)])
         seen.add((record.partition, number))
     findings.wrong("in the inbox and not on its topic", sorted(expected.keys() - seen))
+    beyond = [(partition, number) for partition, number in expected if number > reached[partition]]
+    findings.wrong("on the topic where nobody comes who reads it in order", sorted(beyond))
 
 
 async def _dead_letters_are(findings: Findings, company: Company, poison: Sequence[Poison]) -> None:

@@ -39,6 +39,8 @@ class Ground:
     """On the topic as it is now."""
     buried: list[Poison] = field(default_factory=list)
     """That ever was on it."""
+    lost: bool = False
+    """Whether the broker ever lost what it had acknowledged."""
     before: dict[str, Held] = field(default_factory=dict)
     turns: Counter[str] = field(default_factory=Counter)
     """How often each scenario ran here."""
@@ -139,7 +141,7 @@ async def under_fire(ground: Ground, name: str, *, seconds: float = 8.0, hooks: 
             telling.cancel()
             ground.told += feed.told
         findings = await check(
-            company, watch, ground.twin, Evidence(ground.told, ground.poison, ground.buried, ground.before)
+            company, watch, ground.twin, Evidence(ground.told, ground.poison, ground.buried, ground.before, ground.lost)
         )
     findings.wrong("a strange answer", feed.strange)
     row.violations -= 1

@@ -110,6 +110,7 @@ async def test_the_broker_lost_what_it_had_acknowledged(ground: Ground, own_dire
         for log in logs(own_directory, topic):
             os.truncate(log, log.stat().st_size * this.draw.randrange(50, 95) // 100)
             this.injected()
+        ground.lost = True
         await asyncio.to_thread(broker.start)
 
 
