@@ -39,6 +39,8 @@ _NEAR = 5_000
 """So few events behind, the new build may ask the running one to stand still."""
 _MEETING_SECONDS = 5.0
 _POLL = 0.05
+_POLL_FAR = 0.5
+"""Seconds between two looks while thousands of events are missing: each look costs what an event costs."""
 _TOLD_EVERY = 0.5
 _SESSION_SECONDS = 15.0
 """After so long without a sign of life Kafka forgets a rebuild that was killed."""
@@ -244,7 +246,8 @@ class Rebuilding:
                         f"build {self.running.number} stands in an epoch that is over, beyond what the restored inbox "
                         "knows, and cannot be compared: `rebuild --accept` replaces it"
                     )
-            await asyncio.sleep(_POLL)
+            is_far = not near and comparable(self.running, self.made)  # else a moment is waited for that soon passes
+            await asyncio.sleep(_POLL_FAR if is_far else _POLL)
 
     def _trouble(self) -> None:
         stopped = [one for one in self._loop.trouble() if "not a member" not in one]
