@@ -26,12 +26,9 @@ async def abandon(client: Client, seconds: float) -> None:
     try:
         async with asyncio.timeout(seconds):
             await _stop(client)
-    except (TimeoutError, KafkaError, OSError) as error:
-        _LOG.warning("kafka_client_abandoned", error=type(error).__name__)
+    except (TimeoutError, KafkaError, OSError, asyncio.CancelledError) as error:
         await _cut(client)
-    except asyncio.CancelledError as error:
-        await _cut(client)
-        if is_cancelled():
+        if isinstance(error, asyncio.CancelledError) and is_cancelled():
             raise
         _LOG.warning("kafka_client_abandoned", error=type(error).__name__)
 
