@@ -29,6 +29,7 @@ from shared.runtime.folding import (
 from shared.runtime.rebuildable import Rebuildable
 from shared.runtime.shutdown import Shutdown
 from shared.storage.database import Database
+from shared.storage.waiting import Lookout
 from shared.telemetry.metrics import Metrics
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -75,7 +76,7 @@ def rebuildable(settings: Settings) -> Rebuildable:
     return Rebuildable(settings, handler, _MIGRATIONS, digest, differences)
 
 
-def build_api(settings: Settings, database: Database, metrics: Metrics, clock: Clock) -> FastAPI:
+def build_api(settings: Settings, database: Database, lookout: Lookout, metrics: Metrics, clock: Clock) -> FastAPI:
     """The application."""
     company = settings.company()
     app = create_app(
@@ -86,7 +87,7 @@ def build_api(settings: Settings, database: Database, metrics: Metrics, clock: C
         routers=[ROUTER],
     )
     app.state.rooms = Rooms(
-        Snapshots(database, clock, settings.forecast_wait_seconds),
+        Snapshots(database, clock, settings.forecast_wait_seconds, lookout),
         Outlooks(settings.probabilities(), settings.base_currency),
         company.calendar,
         settings.base_currency,

@@ -39,6 +39,7 @@ from shared.runtime.rebuildable import Rebuildable
 from shared.runtime.shutdown import Shutdown
 from shared.runtime.worker import Job
 from shared.storage.database import Database
+from shared.storage.waiting import Lookout
 from shared.telemetry.metrics import Metrics
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -88,10 +89,10 @@ def rebuildable(settings: Settings) -> Rebuildable:
     return Rebuildable(settings, handler, _MIGRATIONS, digest, differences, partial(_summaries, settings))
 
 
-def build_api(settings: Settings, database: Database, metrics: Metrics, clock: Clock) -> HitsFirst:
+def build_api(settings: Settings, database: Database, lookout: Lookout, metrics: Metrics, clock: Clock) -> HitsFirst:
     """The application behind the answers that are kept."""
     around = surroundings(settings, metrics, readiness(settings, database, clock, HEAD), clock)
-    app = _application(settings, database, around)
+    app = _application(settings, database, lookout, around)
     return HitsFirst(
         app,
         route=kept_route(),
@@ -101,7 +102,7 @@ def build_api(settings: Settings, database: Database, metrics: Metrics, clock: C
     )
 
 
-def _application(settings: Settings, database: Database, around: Surroundings) -> FastAPI:
+def _application(settings: Settings, database: Database, lookout: Lookout, around: Surroundings) -> FastAPI:
     app = create_app(
         around,
         title="Quintant metrics",
@@ -109,7 +110,7 @@ def _application(settings: Settings, database: Database, around: Surroundings) -
         description="Every KPI from the books: by any slice, over any range, as known on any day.",
         routers=routes(),
     )
-    app.state.questions = _questions(settings, database, around.clock)
+    app.state.questions = _questions(settings, database, lookout, around.clock)
     app.state.desk = _desk(settings, app.state.questions)
     return app
 
@@ -118,7 +119,7 @@ def build_alerts(
     settings: Settings, database: Database, deliverer: Deliverer, metrics: Metrics, clock: Clock
 ) -> AlertJob:
     """What one worker of all does: judge the rules, deliver what they say, show some KPIs as gauges."""
-    questions = _questions(settings, database, clock)
+    questions = _questions(settings, database, Lookout(database, clock), clock)
     tasks = [
         Evaluator(_desk(settings, questions), metrics, settings.metrics_alert_behind_limit).run,
         Gauges(questions, metrics).run,
@@ -132,11 +133,12 @@ def build_alerts(
     return AlertJob(database, tasks)
 
 
-def _questions(settings: Settings, database: Database, clock: Clock) -> Questions:
+def _questions(settings: Settings, database: Database, lookout: Lookout, clock: Clock) -> Questions:
     return Questions(
         database,
         clock,
         settings.metrics_wait_seconds,
+        lookout,
         settings.company(),
         settings.metrics_receivable_basis,
     )

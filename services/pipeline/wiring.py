@@ -26,6 +26,7 @@ from shared.runtime.folding import (
 from shared.runtime.rebuildable import Rebuildable
 from shared.runtime.shutdown import Shutdown
 from shared.storage.database import Database
+from shared.storage.waiting import Lookout
 from shared.telemetry.metrics import Metrics
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -62,7 +63,7 @@ def rebuildable(settings: Settings) -> Rebuildable:
     return Rebuildable(settings, handler, _MIGRATIONS, digest, differences)
 
 
-def build_api(settings: Settings, database: Database, metrics: Metrics, clock: Clock) -> FastAPI:
+def build_api(settings: Settings, database: Database, lookout: Lookout, metrics: Metrics, clock: Clock) -> FastAPI:
     """The application."""
     app = create_app(
         surroundings(settings, metrics, readiness(settings, database, clock, HEAD), clock),
@@ -71,5 +72,5 @@ def build_api(settings: Settings, database: Database, metrics: Metrics, clock: C
         description="Deals and their way through the sales pipeline: at any instant, as known on any day.",
         routers=[ROUTER],
     )
-    app.state.questions = Questions(database, clock, settings.pipeline_wait_seconds, settings.company())
+    app.state.questions = Questions(database, clock, settings.pipeline_wait_seconds, lookout, settings.company())
     return app

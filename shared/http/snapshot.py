@@ -39,8 +39,8 @@ class Snapshots:
     clock: Clock
     wait_seconds: float
     """How long a reader may wait for its own writes."""
+    lookout: Lookout
     kept: KeptAnswers = field(default_factory=KeptAnswers, kw_only=True)
-    lookout: Lookout = field(default_factory=Lookout, kw_only=True)
 
     @asynccontextmanager
     async def snapshot(self, known_at: date | None = None, after: Token | None = None) -> AsyncIterator[Snapshot]:
@@ -48,9 +48,10 @@ class Snapshots:
 
         Raises NotKnownError for a day before anything was known, NotYetAppliedError when waiting took too long.
         """
+        trusting = True
         while True:
             if after is not None:
-                await self._wait(after)
+                await self._wait(after, trusting=trusting)
             began, build = self.clock.monotonic(), self.database.schemas
             async with self.database.read() as reader:
                 found = await self._snapshot(reader, known_at, began, build)
@@ -58,15 +59,11 @@ class Snapshots:
                 if after is None or not missing(after, found.standing):
                     yield found
                     return
+            trusting = False
 
-    async def _wait(self, after: Token) -> None:
+    async def _wait(self, after: Token, *, trusting: bool) -> None:
         try:
-            await self.lookout.wait(
-                self.database,
-                after,
-                deadline_seconds=self.wait_seconds,
-                clock=self.clock,
-            )
+            await self.lookout.wait(after, deadline_seconds=self.wait_seconds, trusting=trusting)
         except BehindError as error:
             began, build = self.clock.monotonic(), self.database.schemas
             async with self.database.read() as reader:

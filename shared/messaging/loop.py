@@ -8,7 +8,7 @@ after a gap is not: it is searched for once from the start of the partition, the
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import structlog
@@ -32,6 +32,9 @@ from shared.telemetry.metrics import Metrics
 
 _LOG = structlog.get_logger(__name__)
 
+Announce = Callable[[int, int], None]
+"""Told of a partition and the number up to which it is applied, after each commit."""
+
 
 class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
     """Applies one topic with one consumer group. `run` ends only when cancelled or by a bug."""
@@ -42,6 +45,7 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
     def __init__(
         self, config: LoopConfig, opener: Opener, dead_letters: DeadLetters, metrics: Metrics, clock: Clock,
         failpoints: Failpoints, limits: Limits | None = None, deadlines: Deadlines | None = None,
+        announce: Announce | None = None,
     ) -> None:  # fmt: skip
         self._config = config
         self._opener = opener
@@ -51,6 +55,7 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
         self._failpoints = failpoints
         self._limits = limits or Limits()
         self._deadlines = deadlines or Deadlines()
+        self._announce = announce
         self._tracks: dict[TopicPartition, Track] = {}
         self._working: dict[asyncio.Task[None], Track] = {}
         self._went_on = asyncio.Event()
@@ -273,6 +278,8 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
             self._metrics.add(metric_names.DUPLICATES_SKIPPED, todo.duplicates, partition=str(place.partition))
             if todo.records or todo.dead:
                 await lane.apply(todo.records, duplicates=track.skipped, dead=todo.dead)
+                if self._announce is not None:
+                    self._announce(place.partition, lane.position.number)
                 self._failpoints.reach("loop.applied")
                 track.moved()
                 self._metrics.add(metric_names.EVENTS_APPLIED, len(todo.records), partition=str(place.partition))

@@ -15,6 +15,7 @@ from shared.http.auth import ApiKeys
 from shared.http.health import Check, Readiness
 from shared.kernel.clock import Clock, SystemClock
 from shared.kernel.errors import UnavailableError
+from shared.messaging.announcing import Announcer
 from shared.messaging.cluster import check_brokers
 from shared.messaging.dead_letters import DeadLetters
 from shared.messaging.failpoints import Failpoints
@@ -33,14 +34,15 @@ from shared.runtime.worker import Job, supervise
 from shared.storage.builds import Build
 from shared.storage.database import Database, open_database
 from shared.storage.schema import check_schema, role_of, schemas_of
+from shared.storage.waiting import Lookout
 from shared.telemetry import metric_names
 from shared.telemetry.logging import get_logger
 from shared.telemetry.metrics import Metrics
 
 VERSION = "0.1.0"
-_BESIDE_PARTITIONS = 6
+_BESIDE_PARTITIONS = 7
 _MOST_CONNECTIONS = 32
-API_CONNECTIONS = 8
+API_CONNECTIONS = 9
 
 Trouble = Callable[[], list[str]]
 """Why the stream is not read as it should be; empty if it is."""
@@ -82,13 +84,17 @@ async def service_database(settings: ServiceSettings, role: str, *, size: int) -
 
 @asynccontextmanager
 async def bare_database(settings: ServiceSettings, role: str, *, size: int) -> AsyncIterator[Database]:
-    """The same, bound to no build yet."""
+    """The same, bound to no build yet.
+
+    PostgreSQL keeps the plan of a statement; one that was made while a table was small must not read it whole later.
+    """
     async with open_database(
         settings.database_url.get_secret_value(),
         role=role_of(settings.service),
         schemas=(),
         application=f"quintant {settings.service} {role}",
         size=size,
+        planner={"enable_seqscan": "off"},
     ) as database:
         yield database
 
@@ -127,6 +133,7 @@ def usual_jobs(
 ) -> tuple[Loop, dict[str, Job]]:
     """Apply the stream, publish what is said, follow the progress."""
     failpoints = Failpoints(settings.failpoint)
+    announcer = Announcer(database)
     loop = Loop(
         LoopConfig(
             bootstrap_servers=settings.kafka,
@@ -147,6 +154,7 @@ def usual_jobs(
         metrics,
         clock,
         failpoints,
+        announce=announcer.applied,
     )
     outbox = OutboxRelay(
         settings.kafka,
@@ -158,7 +166,7 @@ def usual_jobs(
         failpoints,
     )
     progress = progress_follower(settings, build, database, metrics, clock)
-    return loop, {"loop": loop.run, "outbox": outbox.run, "progress": progress.run}
+    return loop, {"loop": loop.run, "announcer": announcer.run, "outbox": outbox.run, "progress": progress.run}
 
 
 async def run_folding_worker(
@@ -193,19 +201,23 @@ async def run_folding_worker(
 
 
 async def run_folding_api(
-    settings: ServiceSettings, shutdown: Shutdown, make: Callable[[Database, Metrics, Clock], ASGIApp]
+    settings: ServiceSettings, shutdown: Shutdown, make: Callable[[Database, Lookout, Metrics, Clock], ASGIApp]
 ) -> None:
     """Serve HTTP from the current build. An answer that is being read when another takes over ends where it began."""
     metrics, clock = Metrics(), SystemClock()
     async with service_database(settings, "api", size=API_CONNECTIONS) as database:
-        follow = asyncio.create_task(CurrentBuild(database, settings.service, settings.partitions).follow())
-        follow.add_done_callback(lambda task: None if task.cancelled() else shutdown.begin(f"{task.exception()!r}"))
+        lookout = Lookout(database, clock)
+        follow = CurrentBuild(database, settings.service, settings.partitions).follow()
+        beside = [asyncio.create_task(job) for job in (follow, lookout.listen())]
+        for one in beside:
+            one.add_done_callback(lambda task: None if task.cancelled() else shutdown.begin(f"{task.exception()!r}"))
         metrics.watch(metric_names.DB_POOL_IN_USE, database.in_use)
         try:
-            app = make(database, metrics, clock)
+            app = make(database, lookout, metrics, clock)
             await serve_api(app, host=settings.http_host, port=settings.http_port, shutdown=shutdown)
         finally:
-            follow.cancel()
+            for one in beside:
+                one.cancel()
 
 
 def progress_follower(

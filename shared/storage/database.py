@@ -197,9 +197,11 @@ async def open_database(
     application: str,
     size: int = 8,
     deadlines: Deadlines | None = None,
+    planner: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Database]:
     """Open a pool whose connections act as `role` and see `schemas` in this order; without any it has to be bound
-    first. No connection is made before it is needed, so a service starts without PostgreSQL and is merely not ready."""
+    first. No connection is made before it is needed, so a service starts without PostgreSQL and is merely not ready.
+    `planner`: PostgreSQL's settings for how it plans statements."""
     limits = deadlines or Deadlines()
     connecting = {
         "dsn": url,
@@ -216,6 +218,7 @@ async def open_database(
             "tcp_keepalives_idle": "10",
             "tcp_keepalives_interval": "5",
             "tcp_keepalives_count": "3",
+            **(planner or {}),
         },
     }
     pool = asyncpg.create_pool(

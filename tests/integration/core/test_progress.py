@@ -170,12 +170,12 @@ async def test_whoever_waits_is_answered_when_the_events_are_applied(
     fresh = inbox.accept(told(33, events=20, deals=9))
     token = Token.of(1, inbox.heads.items())
     with pytest.raises(BehindError, match="20 of the awaited"):
-        await Lookout().wait(database, token, deadline_seconds=0.05, clock=CLOCK)
-    waiting = asyncio.create_task(Lookout().wait(database, token, deadline_seconds=20, clock=CLOCK))
+        await Lookout(database, CLOCK).wait(token, deadline_seconds=0.05)
+    waiting = asyncio.create_task(Lookout(database, CLOCK).wait(token, deadline_seconds=20))
     async with running(settings, database):
         await stream.send_all(fresh)
         await waiting
-    await Lookout().wait(database, token, deadline_seconds=0, clock=CLOCK)
+    await Lookout(database, CLOCK).wait(token, deadline_seconds=0)
 
 
 async def test_a_token_of_another_generation_is_refused_and_one_of_no_partition_waited_for_in_vain(
@@ -184,8 +184,8 @@ async def test_a_token_of_another_generation_is_refused_and_one_of_no_partition_
     async with database.write() as writer:
         await take_position(writer, 0, 1)
     with pytest.raises(InvalidInputError, match="another generation"):
-        await Lookout().wait(database, Token.of(2, [(0, 1)]), deadline_seconds=1, clock=CLOCK)
+        await Lookout(database, CLOCK).wait(Token.of(2, [(0, 1)]), deadline_seconds=1)
     for partition in (7, 2**40):
         token = Token.of(1, [(partition, 1)])
         with pytest.raises(BehindError):
-            await Lookout().wait(database, token, deadline_seconds=0.02, clock=CLOCK)
+            await Lookout(database, CLOCK).wait(token, deadline_seconds=0.02)

@@ -29,6 +29,7 @@ from shared.messaging.folding import FoldingOpener
 from shared.runtime.folding import service_database
 from shared.runtime.shutdown import Shutdown
 from shared.storage.database import Database
+from shared.storage.waiting import Lookout
 from shared.telemetry.metrics import Metrics
 
 KEY = "a-key-for-tests"
@@ -101,7 +102,7 @@ async def told(settings: Settings, database: Database) -> None:
 
 @pytest.fixture
 async def client(settings: Settings, database: Database, told: None) -> AsyncIterator[httpx.AsyncClient]:
-    app = build_api(settings, database, Metrics(), Clock())
+    app = build_api(settings, database, Lookout(database, Clock()), Metrics(), Clock())
     headers = {"authorization": f"Bearer {KEY}"}
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://forecast.test", headers=headers) as made:

@@ -19,6 +19,7 @@ from shared.http.auth import ApiKeys
 from shared.http.health import Readiness
 from shared.sales.company import Company
 from shared.storage.database import Database
+from shared.storage.waiting import Lookout
 from shared.telemetry.metrics import Metrics
 from tests.integration.metrics_read.books import COMPANY
 
@@ -46,7 +47,7 @@ class HandClock:
 def questions_on(
     database: Database, clock: HandClock, *, company: Company = COMPANY, basis: str = "shipped"
 ) -> Questions:
-    return Questions(database, clock, 0.2, company, basis)
+    return Questions(database, clock, 0.2, Lookout(database, clock), company, basis)
 
 
 def application(questions: Questions, directory: Path, *, webhook: str | None = None) -> FastAPI:

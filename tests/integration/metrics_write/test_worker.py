@@ -22,6 +22,7 @@ from shared.messaging.topics import create_topics
 from shared.runtime.folding import service_database
 from shared.runtime.shutdown import Shutdown
 from shared.storage.database import Database
+from shared.storage.waiting import Lookout
 from shared.telemetry.metrics import Metrics
 from tests.integration.metrics_write.books import Stream, ledger_cells, story, stream
 from tests.unit.metrics_write.partition import told
@@ -87,7 +88,7 @@ async def test_the_stream_becomes_books_and_answers(settings: Settings) -> None:
     await send(settings, records)
     token = Token.of(1, [(partition, len(share)) for partition, share in records.items()])
     async with working(settings), service_database(settings, "test", size=4) as database:
-        app = build_api(settings, database, Metrics(), SystemClock())
+        app = build_api(settings, database, Lookout(database, SystemClock()), Metrics(), SystemClock())
         async with httpx.AsyncClient(
             transport=httpx.ASGITransport(app),
             base_url="http://metrics.test",

@@ -14,6 +14,7 @@ from shared.runtime.shutdown import Shutdown
 from shared.sales.company import Company
 from shared.storage.database import Database, open_database
 from shared.storage.schema import role_of, schemas_of
+from shared.storage.waiting import Lookout
 from shared.telemetry.metrics import Metrics
 
 KEY = "test-key-of-no-worth"
@@ -62,7 +63,7 @@ async def database(settings: Settings) -> AsyncIterator[Database]:
 @pytest.fixture(scope="module")
 async def client(settings: Settings, database: Database) -> AsyncIterator[httpx.AsyncClient]:
     """The real application, called with a key that may read."""
-    app = build_api(settings, database, Metrics(), SystemClock())
+    app = build_api(settings, database, Lookout(database, SystemClock()), Metrics(), SystemClock())
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(

@@ -23,6 +23,7 @@ from shared.messaging.topics import create_topics
 from shared.runtime.folding import usual_jobs
 from shared.storage.builds import Build
 from shared.storage.database import Database
+from shared.storage.waiting import Lookout
 from shared.telemetry.metrics import Metrics
 from tests.integration.pipeline.company import DEALS, REFERENCES
 from tests.integration.pipeline.conftest import KEY
@@ -59,7 +60,7 @@ async def running(settings: Settings, database: Database, metrics: Metrics) -> A
 
 @asynccontextmanager
 async def api(settings: Settings, database: Database) -> AsyncIterator[httpx.AsyncClient]:
-    app = build_api(settings, database, Metrics(), CLOCK)
+    app = build_api(settings, database, Lookout(database, CLOCK), Metrics(), CLOCK)
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app),
         base_url="http://pipeline.test",
