@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
-from io import BytesIO
 from typing import Any
 
 import asyncpg
@@ -83,7 +82,7 @@ class Writer(Reader):
 
     async def copy_packed(self, table: str, columns: Sequence[str], packed: bytes) -> None:
         """Append rows that are in the format of binary COPY already."""
-        source = BytesIO(packed)
+        source = memoryview(packed)  # what can be read like a file, asyncpg reads in another thread
         await self._connection.copy_to_table(table, columns=list(columns), source=source, format="binary")
 
 
