@@ -32,6 +32,10 @@ _PROGRESS_KEY = b"progress"
 _INGEST = "/quintant/ingest"
 _SPEC_VERSION = ("ce_specversion", b"1.0")
 
+CONTRACT = 1
+"""Version of what events say. It goes up with every change that who knows the version before cannot read: a new type of
+event, a new field. A record that names none is of the first."""
+
 StructT = TypeVar("StructT", bound=msgspec.Struct)
 Whole = Annotated[int, msgspec.Meta(ge=0, le=LARGEST)]
 Positive = Annotated[int, msgspec.Meta(ge=1, le=LARGEST)]

@@ -16,6 +16,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 
+from shared.contracts.records import CONTRACT
 from shared.kernel.clock import Clock
 from shared.kernel.errors import StoppedError, UnavailableError
 from shared.messaging.abandoning import abandon
@@ -284,6 +285,11 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
                 track.moved()
                 self._metrics.add(metric_names.EVENTS_APPLIED, len(todo.records), partition=str(place.partition))
                 self._metrics.set(metric_names.POSITION, lane.position.number, partition=str(place.partition))
+            if todo.too_new is not None:
+                raise StoppedError(
+                    f"{track.place} number {todo.too_new.number} was written under contract {todo.too_new.newer} and "
+                    f"this build reads {CONTRACT}: upgrade this service, which then goes on from there"
+                )
             if todo.gap:
                 return True
             if todo.epoch is not None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from aiokafka import ConsumerRecord
 
 from shared.contracts.headers import whole
-from shared.contracts.records import EpochRecord, StreamRecord, UndecodableError, decode_record
+from shared.contracts.records import CONTRACT, EpochRecord, StreamRecord, UndecodableError, decode_record
 
 Headers = Iterable[tuple[str, bytes | None]]
 _LAST_EPOCH = 2**31 - 1
@@ -18,6 +18,8 @@ class Unreadable:
 
     number: int | None
     reason: str
+    newer: int | None = None
+    """The contract under which it was written, if this build is too old for that: then it is no poison."""
 
 
 def number_of(headers: Headers) -> int | None:
@@ -28,6 +30,11 @@ def number_of(headers: Headers) -> int | None:
 def epoch_of(headers: Headers) -> int | None:
     """The epoch in which a record bears its number."""
     return _whole(headers, "q_epoch")
+
+
+def contract_of(headers: Headers) -> int | None:
+    """The contract under which a record was written."""
+    return _whole(headers, "q_contract")
 
 
 def _whole(headers: Headers, wanted: str) -> int | None:
@@ -43,5 +50,6 @@ def read_record(raw: ConsumerRecord) -> StreamRecord | EpochRecord | Unreadable:
     try:
         record = decode_record(raw.key, raw.value, raw.headers)
     except UndecodableError as error:
-        return Unreadable(number_of(raw.headers) or None, error.detail)
+        written = contract_of(raw.headers) or 0
+        return Unreadable(number_of(raw.headers) or None, error.detail, written if written > CONTRACT else None)
     return record if record.epoch <= _LAST_EPOCH else Unreadable(None, "There is no such epoch.")

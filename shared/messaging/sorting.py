@@ -5,6 +5,7 @@ Pure, so that it can be tried again: a relay may repeat, overlap, and fill a gap
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TypeGuard
 
 import structlog
 from aiokafka import ConsumerRecord
@@ -45,6 +46,8 @@ class Sorted:
     rest: Sequence[ConsumerRecord] = ()
     end: int = -1
     """Offset of the last record that was sorted."""
+    too_new: Unreadable | None = None
+    """What comes after these records, and has to wait for a newer build."""
 
 
 def sort(fetched: Sequence[ConsumerRecord], position: Position) -> Sorted:
@@ -55,6 +58,9 @@ def sort(fetched: Sequence[ConsumerRecord], position: Position) -> Sorted:
         if (began := sorter.begins(record)) is not None:
             sorter.todo.epoch = began
             sorter.todo.rest = fetched[index + isinstance(record, EpochRecord) :]
+            return sorter.todo
+        if sorter.is_too_new(record):
+            sorter.todo.too_new = record
             return sorter.todo
         sorter.take(raw, record)
         sorter.todo.end = raw.offset
@@ -80,6 +86,10 @@ class _Sorter:
         if isinstance(record, StreamRecord):
             record = EpochRecord(epoch=record.epoch, last_valid=record.number - 1)
         return record if record.last_valid <= self.number else None
+
+    def is_too_new(self, record: Read) -> TypeGuard[Unreadable]:
+        """Whether it comes next, was accepted, and only a newer build can read it."""
+        return isinstance(record, Unreadable) and record.newer is not None and record.number == self.number + 1
 
     def take(self, raw: ConsumerRecord, record: Read) -> None:
         """Put one record where it belongs."""
