@@ -4,9 +4,10 @@ import os
 import signal
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from quintant.stack import processes, services
-from quintant.stack.home import Home, Part
+from quintant.stack.home import PROJECT, Home, Part
 from quintant.stack.ports import any_free
 from quintant.stack.services import ROLES, Role
 
@@ -54,20 +55,21 @@ class Running:
         self.home.own_key()
         services.prepare(self.home, self.environment)
 
-    def start(self, names: Iterable[str] | None = None, **settings: str) -> None:
+    def start(self, names: Iterable[str] | None = None, *, tree: Path = PROJECT, **settings: str) -> None:
         """Start these roles, or all, each on the port of last time; return once they are ready."""
         started = list(names) if names is not None else [role.name for role in ROLES]
-        self.launch(*started, **settings)
+        self.launch(*started, tree=tree, **settings)
         self.wait_until_ready(*started)
 
-    def launch(self, *names: str, **settings: str) -> None:
-        """Start these roles with more settings than all have, without waiting for them."""
+    def launch(self, *names: str, tree: Path = PROJECT, **settings: str) -> None:
+        """Start these roles of the code in `tree`, with more settings than all have, without waiting for them."""
         for name in names:
             if not self.running(name):
                 role = _role(name)
                 port = self.ports.setdefault(name, any_free(self.ports.values()))
                 own = {"QUINTANT_INSTANCE": f"{role.service}-{role.instance}"} if isinstance(role, Member) else {}
-                self.parts[name] = services.start(self.home, role, port, {**self.environment, **own, **settings})
+                env = {**self.environment, **own, **settings}
+                self.parts[name] = services.start(self.home, role, port, env, tree=tree)
 
     def wait_until_ready(self, *names: str) -> None:
         """Return once these are ready."""

@@ -114,13 +114,13 @@ def _run_task(home: Home, name: str, module: tuple[str, str], env: Mapping[str, 
         raise StackError(f"{name} failed", advice=f"Read {log}.", log=log)
 
 
-def start(home: Home, role: Role, port: int, env: Mapping[str, str]) -> Part:
-    """Start one process without waiting for it."""
+def start(home: Home, role: Role, port: int, env: Mapping[str, str], *, tree: Path = PROJECT) -> Part:
+    """Start one process of the code in `tree` without waiting for it."""
     process = processes.spawn(
         [sys.executable, "-m", f"services.{role.service}", role.kind],
         log=home.fresh_log(role.name),
         env={**env, role.port_variable: str(port), NAME_VARIABLE: role.name},
-        cwd=PROJECT,
+        cwd=tree,
     )
     return Part(process, f"http://{_reachable(env)}:{port}", made_from(role, env))
 

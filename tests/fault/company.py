@@ -85,11 +85,11 @@ class Company:
             found[name] = name if build in (None, 1) else f"{name}_b{build}"
         return found
 
-    async def start(self, *names: str, **settings: str) -> None:
-        await asyncio.to_thread(self.running.start, names or None, **settings)
+    async def start(self, *names: str, tree: Path = PROJECT, **settings: str) -> None:
+        await asyncio.to_thread(lambda: self.running.start(names or None, tree=tree, **settings))
 
-    async def launch(self, *names: str, **settings: str) -> None:
-        await asyncio.to_thread(lambda: self.running.launch(*names, **settings))
+    async def launch(self, *names: str, tree: Path = PROJECT, **settings: str) -> None:
+        await asyncio.to_thread(lambda: self.running.launch(*names, tree=tree, **settings))
 
     async def kill(self, *names: str) -> None:
         await asyncio.to_thread(self.running.kill, *names)
