@@ -2,7 +2,8 @@
 
 import gc
 
-_NEW_OBJECTS = 100_000
+_NEW_OBJECTS = 1_000_000
+"""A batch in hand has some 200 an event, all of which go with it."""
 
 
 def collect_seldom() -> None:

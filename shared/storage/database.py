@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
-from io import BytesIO
 from typing import Any
 
 import asyncpg
@@ -30,6 +29,10 @@ _GONE = (
     asyncpg.InvalidCachedStatementError,
 )
 """What may be different next time. Everything else that PostgreSQL refuses is a bug of ours."""
+
+
+_PIECE = 2**19
+"""Bytes of a COPY that are handed to the socket at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +85,16 @@ class Writer(Reader):
         await self._connection.copy_records_to_table(table, columns=list(columns), records=records)
 
     async def copy_packed(self, table: str, columns: Sequence[str], packed: bytes) -> None:
-        """Append rows that are in the format of binary COPY already."""
-        source = BytesIO(packed)
-        await self._connection.copy_to_table(table, columns=list(columns), source=source, format="binary")
+        """Append rows that are in the format of binary COPY already.
+
+        Told in pieces: asyncpg would read a file in a thread, and keep it until the next search for cycles of garbage.
+        """
+        await self._connection.copy_to_table(table, columns=list(columns), source=_pieces(packed), format="binary")
+
+
+async def _pieces(packed: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(packed), _PIECE):
+        yield packed[start : start + _PIECE]
 
 
 class Statements(Reader):
