@@ -26,7 +26,15 @@ _NO_LEDGERS: Mapping[str, Ledger] = MappingProxyType({})
 
 def handler(company: Company) -> Handler:
     """What pipeline makes of the stream."""
-    return Handler(KINDS, _NO_LEDGERS, partial(fold, company), partial(save, company), partial(say, company))
+    return Handler(
+        KINDS, _NO_LEDGERS, partial(fold, company), partial(save, company), partial(say, company),
+        partial(revive, company),
+    )  # fmt: skip
+
+
+def revive(company: Company, entity: Entity, references: References) -> History:
+    """The history as it was saved: so only what changes is written."""
+    return history(entity.journal, references, company)
 
 
 def fold(

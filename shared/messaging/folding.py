@@ -53,11 +53,18 @@ Fold = Callable[[Entity, Journal, References, Since | None], Folded]
 """Pure: an entity as it was, its journal as it is and the references → what it ought to have posted, all told or, if it
 may begin there, since a day. (`timeline` does both; who posts nothing need not care.)"""
 
+Revive = Callable[[Entity, References], object]
+"""Pure: an entity that is not in memory, and the references that it was folded with → the model of that fold."""
+
 Save = Callable[[Writer, int, int, Sequence[Change], References], Awaitable[None]]
 """Write a service's own rows for the changed entities of (partition, number)."""
 
 Say = Callable[[Sequence[Change], References], Sequence[Message]]
 """What a service has to say about the changes."""
+
+
+def _no_model(_entity: Entity, _references: References) -> object:
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +77,7 @@ class Handler:
     fold: Fold
     save: Save
     say: Say
+    revive: Revive = _no_model
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +160,7 @@ class FoldingLane:
             await self._advance(writer, after, applied)
             known = await self._recall(writer, told)
             news = [_heard(known.get(key) or Entity(key), said) for key, said in told.items()]
-            changes = await self._fold(writer, [one for one in news if one.said], self._references)
+            changes = await self._fold(writer, [self._revived(one) for one in news if one.said], self._references)
             await self._save(writer, number, changes, self._references)
             self._opener.failpoints.reach("fold.before_commit")
         self._moved(after, changes)
@@ -210,6 +218,13 @@ class FoldingLane:
         if missing:
             known |= await folds.load_entities(writer, missing)
         return known
+
+    def _revived(self, news: "_News") -> "_News":
+        """With the model of its last fold. The references are those of that fold: it would be folded again first."""
+        before = news.before
+        if before.model is not None or not before.journal:
+            return news
+        return replace(news, before=replace(before, model=self._handler.revive(before, self._references)))
 
     async def _fold(self, writer: Writer, news: Sequence["_News"], references: References) -> list[Change]:
         late = [one.before.key for one in news if one.since is None and one.before.posted is None]

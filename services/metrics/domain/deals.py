@@ -60,7 +60,11 @@ class _Values:
             return always
         value = deal_value(state, self._places.view, day)
         found = value, _measures(value, day, self._places)
-        if value.amount is not None and not value.estimated and value.amount.currency == self._places.company.base_currency:
+        if (
+            value.amount is not None
+            and not value.estimated
+            and value.amount.currency == self._places.company.base_currency
+        ):
             self._always[said] = found
         return found
 

@@ -62,6 +62,16 @@ class Whereabouts:
         return None
 
 
+def _where(view: View, named: tuple[str | None, str | None, str | None], day: date) -> Where:
+    """Asked anew on each day, so that the view sees the question."""
+    member, customer, product = named
+    return (
+        lookup.seat_of(view, member, day),
+        lookup.buyer_of(view, customer, day),
+        lookup.category_of(view, product, day),
+    )
+
+
 class Places:
     """The company's reference data as one view knows them."""
 
@@ -101,7 +111,7 @@ class Places:
         named = member, customer, product
         found = self._whereabouts.get(named)
         if found is None:
-            stretches = self.view.stretches(partial(self._where, named), start, date.max)
+            stretches = self.view.stretches(partial(_where, self.view, named), start, date.max)
             found = self._whereabouts[named] = Whereabouts(stretches)
         return found
 
@@ -110,15 +120,6 @@ class Places:
         whereabouts = self._whereabouts.get((member, customer, product))
         found = whereabouts and whereabouts.found(day)
         return found or (self.seat(member, day), self.buyer(customer, day), self.category(product, day))
-
-    def _where(self, named: tuple[str | None, str | None, str | None], day: date) -> Where:
-        """Asked anew on each day, so that the view sees the question."""
-        member, customer, product = named
-        return (
-            lookup.seat_of(self.view, member, day),
-            lookup.buyer_of(self.view, customer, day),
-            lookup.category_of(self.view, product, day),
-        )
 
     def worth(self, amount: Money, day: date) -> Worth:
         """An amount at the rate of the day and at the constant rate."""
