@@ -157,8 +157,7 @@ class FoldingLane:
                 told.setdefault(Key(record.entity, record.subject), []).append(record)
         after = replace(self._position, number=number)
         async with self._opener.database.write() as writer:
-            await self._advance(writer, after, applied)
-            known = await self._recall(writer, told)
+            known = await self._recall(writer, told, after, applied)
             news = [_heard(known.get(key) or Entity(key), said) for key, said in told.items()]
             changes = await self._fold(writer, [self._revived(one) for one in news if one.said], self._references)
             await self._save(writer, number, changes, self._references)
@@ -211,13 +210,15 @@ class FoldingLane:
         going_on = Refold(refold.until, refold.keys, touched[-1].key, refold.known_from)
         return replace(self._position, turn=self._position.turn + 1, refold=going_on), changes
 
-    async def _recall(self, writer: Writer, keys: Iterable[Key]) -> Mapping[Key, Entity]:
-        """These entities, as far as there are any: from memory, else from the database."""
+    async def _recall(
+        self, writer: Writer, keys: Iterable[Key], after: Position, applied: Applied
+    ) -> Mapping[Key, Entity]:
+        """These entities, as far as there are any: from memory, else from the database. The position moves first."""
         known = {key: entity for key in keys if (entity := self._memory.recall(key)) is not None}
         missing = [key for key in keys if key not in known]
-        if missing:
-            known |= await folds.load_entities(writer, missing)
-        return known
+        loaded = await folds.advance_and_load(writer, self._position, after, applied, missing)
+        self._opener.failpoints.reach("fold.advanced")
+        return known | loaded
 
     def _revived(self, news: "_News") -> "_News":
         """With the model of its last fold. The references are those of that fold: it would be folded again first."""
@@ -251,8 +252,6 @@ class FoldingLane:
         if not changes:
             return
         await folds.save_entities(writer, partition, number, [_addition(one) for one in changes])
-        asked = [(one.after.key, one.before.standing.asked, one.after.standing.asked) for one in changes]
-        await folds.save_uses(writer, partition, asked)
         await self._handler.save(writer, partition, number, changes, references)
         reach("fold.saved")
         posted = [(one.after.key, one.change) for one in changes]
@@ -314,7 +313,8 @@ def _touched(entity: Entity, known_from: date | None) -> _News:
 
 def _addition(change: Change) -> Addition:
     before, after = change.before.standing.asked, change.after.standing.asked
-    return Addition(change.after.key, change.said, change.change, None if before is after or before == after else after)
+    asked = None if before is after or before == after else after
+    return Addition(change.after.key, change.said, change.change, asked, before)
 
 
 def _assertion(record: StreamRecord) -> Assertion:
