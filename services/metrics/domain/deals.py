@@ -30,6 +30,9 @@ class _Parties(NamedTuple):
     business_line: str | None
 
 
+_NAMED = ("owner_id", "customer_id", "product_id", "channel_id", "business_line")
+
+
 def deal_cells(assertions: Sequence[Assertion], view: View, company: Company) -> Balance:
     """Everything that a deal ought to stand for, as known on the view's day."""
     places = Places(view, company)
@@ -153,13 +156,7 @@ class _Flows:
 
 
 def _parties(said: State) -> _Parties:
-    return _Parties(
-        said.text("owner_id"),
-        said.text("customer_id"),
-        said.text("product_id"),
-        said.text("channel_id"),
-        said.text("business_line"),
-    )
+    return _Parties(*[one if isinstance(one, str) else None for one in map(said.fields.get, _NAMED)])
 
 
 def _frame(named: _Parties, value: DealValue, seat: Seat, buyer: Buyer, category: str | None) -> _Frame:
