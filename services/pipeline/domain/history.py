@@ -4,7 +4,7 @@ They tile, without overlap, everything between a deal's first state and for ever
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import NamedTuple
 
@@ -61,6 +61,8 @@ class History:
     heard: int
     reading: Reading
     """The life as known now."""
+    is_saved: bool = field(default=True, compare=False)
+    """Whether the rows are known to say it: not if it was made again, perhaps by other rules than they were."""
 
     def __len__(self) -> int:
         """How much memory it takes, in assertions."""
