@@ -1,6 +1,7 @@
 """A deal's journal in, its history out: folded, saved, and what is new about its stages said."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from functools import partial
 from types import MappingProxyType
@@ -26,7 +27,15 @@ _NO_LEDGERS: Mapping[str, Ledger] = MappingProxyType({})
 
 def handler(company: Company) -> Handler:
     """What pipeline makes of the stream."""
-    return Handler(KINDS, _NO_LEDGERS, partial(fold, company), partial(save, company), partial(say, company))
+    return Handler(
+        KINDS, _NO_LEDGERS, partial(fold, company), partial(save, company), partial(say, company),
+        partial(revive, company),
+    )  # fmt: skip
+
+
+def revive(company: Company, entity: Entity, references: References) -> History:
+    """The history that was made of it before: so it is read on, and what is new about it is told apart."""
+    return replace(history(entity.journal, references, company), is_saved=False)
 
 
 def fold(
@@ -44,7 +53,7 @@ async def save(
     written = [
         Written(
             change.after.key.id,
-            _remembered(change.before),
+            _saved(change.before),
             _remembered(change.after) or history(change.after.journal, references, company),
             is_new=not change.before.journal,
         )
@@ -80,8 +89,14 @@ def _present(entity: Entity, references: References, company: Company) -> list[S
 
 
 def _remembered(entity: Entity) -> History | None:
-    """The history that is in the database, if it was made in this process."""
+    """The history that was made of it, if it is at hand."""
     return entity.model if isinstance(entity.model, History) else None
+
+
+def _saved(entity: Entity) -> History | None:
+    """The history that is in the database, if it was made in this process."""
+    made = _remembered(entity)
+    return made if made is not None and made.is_saved else None
 
 
 def _identity(visit: Visit) -> tuple[str, ...]:

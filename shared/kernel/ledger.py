@@ -78,12 +78,12 @@ def balance_of(cells: Mapping[Cell, Measures]) -> Balance:
 
 def post(cells: dict[PlaceT, Measures], cell: PlaceT, measures: Measures) -> None:
     """Add `measures` to a cell; a cell that comes to nothing is no cell."""
-    before = cells.get(cell)
-    after = measures if before is None else added(before, measures)
-    if any(after):
-        cells[cell] = after
-    else:
-        cells.pop(cell, None)
+    count = len(cells)
+    before = cells.setdefault(cell, measures)
+    if len(cells) == count:
+        measures = cells[cell] = added(before, measures)
+    if not any(measures):
+        del cells[cell]
 
 
 def difference(owed: Mapping[PlaceT, Measures], posted: Mapping[PlaceT, Measures]) -> dict[PlaceT, Measures]:

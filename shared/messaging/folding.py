@@ -53,11 +53,18 @@ Fold = Callable[[Entity, Journal, References, Since | None], Folded]
 """Pure: an entity as it was, its journal as it is and the references → what it ought to have posted, all told or, if it
 may begin there, since a day. (`timeline` does both; who posts nothing need not care.)"""
 
+Revive = Callable[[Entity, References], object]
+"""Pure: an entity that is not in memory, and the references that it was folded with → the model of that fold."""
+
 Save = Callable[[Writer, int, int, Sequence[Change], References], Awaitable[None]]
 """Write a service's own rows for the changed entities of (partition, number)."""
 
 Say = Callable[[Sequence[Change], References], Sequence[Message]]
 """What a service has to say about the changes."""
+
+
+def _no_model(_entity: Entity, _references: References) -> object:
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +77,7 @@ class Handler:
     fold: Fold
     save: Save
     say: Say
+    revive: Revive = _no_model
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,10 +157,9 @@ class FoldingLane:
                 told.setdefault(Key(record.entity, record.subject), []).append(record)
         after = replace(self._position, number=number)
         async with self._opener.database.write() as writer:
-            await self._advance(writer, after, applied)
-            known = await self._recall(writer, told)
+            known = await self._recall(writer, told, after, applied)
             news = [_heard(known.get(key) or Entity(key), said) for key, said in told.items()]
-            changes = await self._fold(writer, [one for one in news if one.said], self._references)
+            changes = await self._fold(writer, [self._revived(one) for one in news if one.said], self._references)
             await self._save(writer, number, changes, self._references)
             self._opener.failpoints.reach("fold.before_commit")
         self._moved(after, changes)
@@ -203,13 +210,22 @@ class FoldingLane:
         going_on = Refold(refold.until, refold.keys, touched[-1].key, refold.known_from)
         return replace(self._position, turn=self._position.turn + 1, refold=going_on), changes
 
-    async def _recall(self, writer: Writer, keys: Iterable[Key]) -> Mapping[Key, Entity]:
-        """These entities, as far as there are any: from memory, else from the database."""
+    async def _recall(
+        self, writer: Writer, keys: Iterable[Key], after: Position, applied: Applied
+    ) -> Mapping[Key, Entity]:
+        """These entities, as far as there are any: from memory, else from the database. The position moves first."""
         known = {key: entity for key in keys if (entity := self._memory.recall(key)) is not None}
         missing = [key for key in keys if key not in known]
-        if missing:
-            known |= await folds.load_entities(writer, missing)
-        return known
+        loaded = await folds.advance_and_load(writer, self._position, after, applied, missing)
+        self._opener.failpoints.reach("fold.advanced")
+        return known | loaded
+
+    def _revived(self, news: "_News") -> "_News":
+        """With the model of its last fold. The references are those of that fold: it would be folded again first."""
+        before = news.before
+        if before.model is not None or not before.journal:
+            return news
+        return replace(news, before=replace(before, model=self._handler.revive(before, self._references)))
 
     async def _fold(self, writer: Writer, news: Sequence["_News"], references: References) -> list[Change]:
         late = [one.before.key for one in news if one.since is None and one.before.posted is None]
@@ -236,8 +252,6 @@ class FoldingLane:
         if not changes:
             return
         await folds.save_entities(writer, partition, number, [_addition(one) for one in changes])
-        asked = [(one.after.key, one.before.standing.asked, one.after.standing.asked) for one in changes]
-        await folds.save_uses(writer, partition, asked)
         await self._handler.save(writer, partition, number, changes, references)
         reach("fold.saved")
         posted = [(one.after.key, one.change) for one in changes]
@@ -299,7 +313,8 @@ def _touched(entity: Entity, known_from: date | None) -> _News:
 
 def _addition(change: Change) -> Addition:
     before, after = change.before.standing.asked, change.after.standing.asked
-    return Addition(change.after.key, change.said, change.change, None if before is after or before == after else after)
+    asked = None if before is after or before == after else after
+    return Addition(change.after.key, change.said, change.change, asked, before)
 
 
 def _assertion(record: StreamRecord) -> Assertion:

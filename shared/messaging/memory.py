@@ -1,5 +1,6 @@
 """What a lane keeps in memory of the entities that it met last. It is forgotten with the lane."""
 
+from collections import OrderedDict
 from collections.abc import Sized
 from dataclasses import dataclass, field
 
@@ -12,14 +13,14 @@ class Memory:
     """Entities as they were committed; those that were not met for longest go first."""
 
     room: int
-    _entities: dict[Key, Entity] = field(default_factory=dict)
+    _entities: OrderedDict[Key, Entity] = field(default_factory=OrderedDict)
     _taken: int = 0
 
     def recall(self, key: Key) -> Entity | None:
         """The entity, if it is remembered."""
-        entity = self._entities.pop(key, None)
+        entity = self._entities.get(key)
         if entity is not None:
-            self._entities[key] = entity  # it was met last
+            self._entities.move_to_end(key)
         return entity
 
     def keep(self, entity: Entity) -> None:
@@ -28,8 +29,8 @@ class Memory:
         self._taken += _size(entity) - (_size(before) if before else 0)
         self._entities[entity.key] = entity
         while self._taken > self.room:
-            oldest = next(iter(self._entities))
-            self._taken -= _size(self._entities.pop(oldest))
+            _, oldest = self._entities.popitem(last=False)
+            self._taken -= _size(oldest)
 
 
 def _size(entity: Entity) -> int:

@@ -3,10 +3,12 @@
 import gc
 
 _NEW_OBJECTS = 100_000
+NEW_OBJECTS_OF_BATCHES = 1_000_000
+"""For who applies batches: an event in hand has some 200 objects, all of which go with its batch."""
 
 
-def collect_seldom() -> None:
+def collect_seldom(new_objects: int = _NEW_OBJECTS) -> None:
     """Leave alone what was made at the start, and look at the rest only after many more new objects than usual."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(_NEW_OBJECTS, 20, 20)
+    gc.set_threshold(new_objects, 20, 20)

@@ -25,7 +25,7 @@ from shared.messaging.loop import Loop
 from shared.messaging.outbox_relay import OutboxRelay
 from shared.messaging.progress import ProgressFollower
 from shared.runtime.api import serve_api
-from shared.runtime.collecting import collect_seldom
+from shared.runtime.collecting import NEW_OBJECTS_OF_BATCHES, collect_seldom
 from shared.runtime.current import CurrentBuild
 from shared.runtime.health import health_port
 from shared.runtime.settings import ServiceSettings
@@ -182,7 +182,7 @@ async def run_folding_worker(
 ) -> None:
     """The usual jobs and the service's own on the current build, until shut down. When another build takes over, they
     end and begin anew on that."""
-    collect_seldom()
+    collect_seldom(NEW_OBJECTS_OF_BATCHES)
     metrics.watch(metric_names.DB_POOL_IN_USE, database.in_use)
     current = CurrentBuild(database, settings.service, settings.partitions)
     stream: Trouble = _nothing_yet

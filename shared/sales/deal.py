@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from itertools import takewhile, zip_longest
+from typing import NamedTuple
 
 from shared.kernel.journal import Assertion, State, states
 from shared.kernel.money import Money
@@ -18,9 +19,9 @@ _STANDS_BY = ("owner_id", "customer_id", "product_id", "channel_id", "business_l
 """A deal that says the same of all these, in the same stage, is the same stock as before."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class DealState:
-    """What is true of a deal from `since` (inclusive) until its next state."""
+    """What is true of a deal from `since` (inclusive) until its next state. Never changed; not frozen, as a state."""
 
     since: datetime
     day: date
@@ -43,8 +44,7 @@ class DealState:
         return self.alive and self.stage == LOST
 
 
-@dataclass(frozen=True, slots=True)
-class DealValue:
+class DealValue(NamedTuple):
     """What a deal is worth. `amount` is None if neither the source nor the price list says."""
 
     amount: Money | None

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import lru_cache
 from typing import NamedTuple
 
 from shared.kernel.journal import Value
@@ -136,8 +137,14 @@ def stage_of(view: View, company: Company, *, source: str, pipeline: str, label:
 def money(value: Value) -> Money | None:
     """A said amount of money; None if it is unsaid, cleared or something else."""
     if isinstance(value, dict) and isinstance(value.get("amount"), str) and isinstance(value.get("currency"), str):
-        return Money(Decimal(value["amount"]), value["currency"])
+        return _money(value["amount"], value["currency"])
     return None
+
+
+@lru_cache(maxsize=4096)
+def _money(amount: str, currency: str) -> Money:
+    """The states of a deal say the same amount again and again."""
+    return Money(Decimal(amount), currency)
 
 
 def decimal(value: Value) -> Decimal | None:

@@ -20,7 +20,8 @@ _SIGNATURE = b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)
 _TRAILER = struct.pack(">h", -1)
 _NULL = struct.pack(">i", -1)
 _ZERO_DAY = date(2000, 1, 1).toordinal()
-_NEGATIVE, _DIGITS, _BASE_DIGITS = 0x4000, 10, 4
+_NEGATIVE = struct.pack(">H", 0x4000)
+_BASE_DIGITS = 4
 
 _whole = struct.Struct(">ii").pack
 _long = struct.Struct(">iq").pack
@@ -78,8 +79,11 @@ def _date(day: date) -> bytes:
 
 @lru_cache(maxsize=65536)
 def _numeric(value: Decimal) -> bytes:
-    """Digits in base 10,000, with as many after the point as the number needs; `abs` would round."""
-    whole, _, fraction = plain(value.copy_abs()).partition(".")
+    """Digits in base 10,000, with as many after the point as the number needs."""
+    if value < 0:  # what is taken back was mostly posted just before; unary minus would round
+        packed = _numeric(value.copy_negate())
+        return packed[:8] + _NEGATIVE + packed[10:]
+    whole, _, fraction = plain(value).partition(".")
     whole = whole.zfill(-(-len(whole) // _BASE_DIGITS) * _BASE_DIGITS)
     digits = whole + fraction.ljust(-(-len(fraction) // _BASE_DIGITS) * _BASE_DIGITS, "0")
     groups = [int(digits[at : at + _BASE_DIGITS]) for at in range(0, len(digits), _BASE_DIGITS)]
@@ -88,8 +92,7 @@ def _numeric(value: Decimal) -> bytes:
         groups.pop()
     leading = next((place for place, group in enumerate(groups) if group), 0)
     groups, weight = groups[leading:], weight - leading if groups else 0
-    sign = _NEGATIVE if value < 0 else 0
-    body = struct.pack(f">hhHh{len(groups)}h", len(groups), weight, sign, len(fraction), *groups)
+    body = struct.pack(f">hhHh{len(groups)}h", len(groups), weight, 0, len(fraction), *groups)
     return len(body).to_bytes(4, "big") + body
 
 

@@ -31,6 +31,10 @@ _GONE = (
 """What may be different next time. Everything else that PostgreSQL refuses is a bug of ours."""
 
 
+_PIECE = 2**19
+"""Bytes of a COPY that are handed to the socket at once."""
+
+
 @dataclass(frozen=True, slots=True)
 class Deadlines:
     """Seconds after which each step is given up."""
@@ -81,9 +85,16 @@ class Writer(Reader):
         await self._connection.copy_records_to_table(table, columns=list(columns), records=records)
 
     async def copy_packed(self, table: str, columns: Sequence[str], packed: bytes) -> None:
-        """Append rows that are in the format of binary COPY already."""
-        source = memoryview(packed)  # what can be read like a file, asyncpg reads in another thread
-        await self._connection.copy_to_table(table, columns=list(columns), source=source, format="binary")
+        """Append rows that are in the format of binary COPY already.
+
+        Told in pieces: asyncpg would read a file in a thread, and keep it until the next search for cycles of garbage.
+        """
+        await self._connection.copy_to_table(table, columns=list(columns), source=_pieces(packed), format="binary")
+
+
+async def _pieces(packed: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(packed), _PIECE):
+        yield packed[start : start + _PIECE]
 
 
 class Statements(Reader):

@@ -10,7 +10,7 @@ from decimal import Decimal
 import msgspec
 
 from shared.kernel.journal import Assertion, Journal, Stamp, joined
-from shared.kernel.ledger import Balance, Cell, Cells, Measures, post
+from shared.kernel.ledger import Balance, Cell, Cells, Dimensions, Measures, post
 from shared.kernel.money import plain
 from shared.sales.references import Key
 from shared.sales.timeline import Standing
@@ -31,20 +31,10 @@ class _Said(msgspec.Struct, array_like=True):
     said: dict[str, object]
 
 
-class _Cell(msgspec.Struct, array_like=True):
-    ledger: str
-    known_on: int
-    day: int
-    fact: str
-    dimensions: tuple[str | int | bool | None, ...]
-    measures: tuple[int | Decimal, ...]
-
-
-class _Part(msgspec.Struct, array_like=True):
-    cells: list[_Cell]
-    asked: list[tuple[str, str]] | None
-    """All keys asked for, if they are others than before."""
-
+_Cell = tuple[str, int, int, str, Dimensions, Measures]
+"""Ledger, day of learning, day, fact, dimensions, measures."""
+_Part = tuple[list[_Cell], list[tuple[str, str]] | None]
+"""Cells, and all keys asked for, if they are others than before."""
 
 _pack = msgspec.msgpack.Encoder().encode
 _read_journal = msgspec.msgpack.Decoder(list[_Said]).decode
@@ -94,7 +84,7 @@ def pack_posted(cells: Mapping[Cell, Measures], asked: Iterable[Key] | None) -> 
         place: tuple([plain(one) if isinstance(one, Decimal) else one for one in measures])
         for place, measures in amounts.items()
     }
-    rows = [  # as _Part reads them; equal numbers are written alike, wherever they were summed
+    rows = [  # each a _Cell; equal numbers are written alike, wherever they were summed
         (ledger, known_on.toordinal(), day.toordinal(), fact, dimensions, written[id(measures)])
         for (ledger, known_on, day, fact, dimensions), measures in cells.items()
     ]
@@ -104,10 +94,10 @@ def pack_posted(cells: Mapping[Cell, Measures], asked: Iterable[Key] | None) -> 
 def unpack_posted(parts: Iterable[bytes]) -> Cells:
     """All that was packed, part by part added up."""
     cells: Cells = {}
-    for part in map(_read_part, parts):
-        for row in part.cells:
-            cell = Cell(row.ledger, date.fromordinal(row.known_on), date.fromordinal(row.day), row.fact, row.dimensions)
-            post(cells, cell, row.measures)
+    for part, _ in map(_read_part, parts):
+        for ledger, known_on, day, fact, dimensions, measures in part:
+            cell = Cell(ledger, date.fromordinal(known_on), date.fromordinal(day), fact, dimensions)
+            post(cells, cell, measures)
     return cells
 
 
@@ -117,9 +107,13 @@ def unpack_standing(parts: Iterable[bytes]) -> Standing:
     balance: Balance = {}
     asked: Iterable[tuple[str, str]] = ()
     until = 0
-    for part in map(_read_part, parts):
-        asked = asked if part.asked is None else part.asked
-        for row in part.cells:
-            post(balance, (row.ledger, date.fromordinal(row.day), row.fact, row.dimensions), row.measures)
-            until = max(until, row.known_on)
+    days: dict[int, date] = {}
+    for part, keys in map(_read_part, parts):
+        asked = asked if keys is None else keys
+        for ledger, known_on, ordinal, fact, dimensions, measures in part:
+            if (day := days.get(ordinal)) is None:
+                day = days[ordinal] = date.fromordinal(ordinal)
+            post(balance, (ledger, day, fact, dimensions), measures)
+            if known_on > until:
+                until = known_on
     return Standing(balance, date.fromordinal(until) if until else None, frozenset([Key(*key) for key in asked]))

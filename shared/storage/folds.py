@@ -11,6 +11,7 @@ from shared.sales.timeline import Standing
 from shared.storage.copying import PostingRows
 from shared.storage.database import Reader, Writer
 from shared.storage.encoding import pack_journal, pack_posted, unpack_journal, unpack_standing
+from shared.storage.position import FIRST_ASKED, Applied, Position, advance, advance_asking
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +37,30 @@ class Addition:
     posted: Cells
     asked: frozenset[Key] | None
     """All keys that it has asked for, if they are others than before."""
+    asked_before: frozenset[Key] = frozenset()
+
+
+_WANTED = """SELECT kind, id, journal, posted FROM entity
+    JOIN unnest(${}::text[], ${}::text[]) AS wanted (kind, id) USING (kind, id)"""
 
 
 async def load_entities(reader: Reader, keys: Sequence[Key]) -> dict[Key, Entity]:
     """The remembered entities of these keys; a key that is missing in the answer is new."""
-    rows = await reader.rows(
-        """SELECT kind, id, journal, posted FROM entity
-           JOIN unnest($1::text[], $2::text[]) AS wanted (kind, id) USING (kind, id)""",
-        [key.kind for key in keys],
-        [key.id for key in keys],
-    )
+    rows = await reader.rows(_WANTED.format(1, 2), [key.kind for key in keys], [key.id for key in keys])
     return {(entity := _entity(row)).key: entity for row in rows}
+
+
+async def advance_and_load(
+    writer: Writer, before: Position, after: Position, applied: Applied, keys: Sequence[Key]
+) -> dict[Key, Entity]:
+    """Move the position, and load these entities if there are any, in one round trip. Raises FencedError."""
+    if not keys:
+        await advance(writer, before, after, applied)
+        return {}
+    question = _WANTED.format(FIRST_ASKED, FIRST_ASKED + 1)
+    kinds, ids = [key.kind for key in keys], [key.id for key in keys]
+    rows = await advance_asking(writer, before, after, applied, question, kinds, ids)
+    return {(entity := _entity(row)).key: entity for row in rows if row["id"] is not None}
 
 
 async def load_touched(
@@ -78,9 +92,20 @@ def _entity(row: Mapping[str, Any]) -> Entity:
 
 
 async def save_entities(writer: Writer, partition: int, number: int, additions: Sequence[Addition]) -> None:
-    """Add to what is remembered of entities."""
+    """Add to what is remembered of entities, and to the index from references to the entities that asked for them."""
+    told = [one for one in additions if one.asked is not None]
+    gone = [(key, one.key) for one in told for key in one.asked_before - (one.asked or frozenset())]
+    come = [(key, one.key) for one in told for key in (one.asked or frozenset()) - one.asked_before]
     await writer.execute(
-        """INSERT INTO entity AS e (kind, id, partition, number, journal, posted)
+        """WITH left_out AS (
+             DELETE FROM reference_use USING unnest($7::text[], $8::text[], $9::text[], $10::text[])
+               AS gone (rk, ri, k, i)
+             WHERE partition = $1 AND reference_kind = rk AND reference_id = ri AND kind = k AND id = i
+           ), brought_in AS (
+             INSERT INTO reference_use (partition, reference_kind, reference_id, kind, id)
+             SELECT $1, * FROM unnest($11::text[], $12::text[], $13::text[], $14::text[]) ON CONFLICT DO NOTHING
+           )
+           INSERT INTO entity AS e (kind, id, partition, number, journal, posted)
            SELECT kind, id, $1, $2, array_remove(ARRAY[journal], NULL), array_remove(ARRAY[posted], NULL)
            FROM unnest($3::text[], $4::text[], $5::bytea[], $6::bytea[]) AS said (kind, id, journal, posted)
            ON CONFLICT (kind, id) DO UPDATE
@@ -92,32 +117,9 @@ async def save_entities(writer: Writer, partition: int, number: int, additions: 
         [one.key.id for one in additions],
         [pack_journal(one.said) if one.said else None for one in additions],
         [pack_posted(one.posted, one.asked) if one.posted or one.asked is not None else None for one in additions],
+        *_columns(gone),
+        *_columns(come),
     )
-
-
-Asked = tuple[Key, frozenset[Key], frozenset[Key]]
-"""An entity, the keys that it asked for before, and those of now."""
-
-
-async def save_uses(writer: Writer, partition: int, asked: Sequence[Asked]) -> None:
-    """Keep the index from references to the entities that asked for them."""
-    gone = [(key, entity) for entity, before, now in asked for key in before - now]
-    come = [(key, entity) for entity, before, now in asked for key in now - before]
-    if gone:
-        await writer.execute(
-            """DELETE FROM reference_use USING unnest($2::text[], $3::text[], $4::text[], $5::text[])
-                 AS gone (rk, ri, k, i)
-               WHERE partition = $1 AND reference_kind = rk AND reference_id = ri AND kind = k AND id = i""",
-            partition,
-            *_columns(gone),
-        )
-    if come:
-        await writer.execute(
-            """INSERT INTO reference_use (partition, reference_kind, reference_id, kind, id)
-               SELECT $1, * FROM unnest($2::text[], $3::text[], $4::text[], $5::text[]) ON CONFLICT DO NOTHING""",
-            partition,
-            *_columns(come),
-        )
 
 
 def _columns(uses: Sequence[tuple[Key, Key]]) -> tuple[list[str], list[str], list[str], list[str]]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
+import asyncpg
 import msgspec
 
 from shared.kernel.errors import StoppedError
@@ -85,17 +86,45 @@ async def take_position(writer: Writer, partition: int, generation: int) -> Posi
     return Position(partition, generation, row["epoch"], row["number"], row["turn"], refold)
 
 
+_ADVANCE = """UPDATE position
+    SET epoch = $5, number = $6, turn = $7, refold = $8, applied = applied + $9, duplicates = duplicates + $10,
+        dead_letters = dead_letters + $11, first_known = LEAST(first_known, $12),
+        reconstructed_until = GREATEST(reconstructed_until, $13), applied_at = $14
+    WHERE partition = $1 AND epoch = $2 AND number = $3 AND turn = $4 AND generation = $15"""
+FIRST_ASKED = 16
+"""The number of the first parameter of a question that is asked along."""
+
+
 async def advance(writer: Writer, before: Position, after: Position, applied: Applied) -> None:
     """Move a position by compare-and-set, at the start of the transaction that applies the events.
 
     The row lock that this takes makes a second worker wait and then fail. Raises FencedError if it has moved.
     """
-    moved = await writer.execute(
-        """UPDATE position
-           SET epoch = $5, number = $6, turn = $7, refold = $8, applied = applied + $9, duplicates = duplicates + $10,
-               dead_letters = dead_letters + $11, first_known = LEAST(first_known, $12),
-               reconstructed_until = GREATEST(reconstructed_until, $13), applied_at = $14
-           WHERE partition = $1 AND epoch = $2 AND number = $3 AND turn = $4 AND generation = $15""",
+    if await writer.execute(_ADVANCE, *_moving(before, after, applied)) != 1:
+        raise _fenced(before)
+
+
+async def advance_asking(
+    writer: Writer, before: Position, after: Position, applied: Applied, question: str, *values: object
+) -> list[asyncpg.Record]:
+    """The same, and in the same round trip a question about the partition; its parameters begin at `FIRST_ASKED`.
+
+    Its rows may be those of before the lock was waited for: then the position has moved, or nothing has.
+    """
+    rows = await writer.rows(
+        f"""WITH moved AS ({_ADVANCE} RETURNING 1)
+            SELECT moved, asked.* FROM (SELECT count(*) AS moved FROM moved) AS fence
+            LEFT JOIN ({question}) AS asked ON true""",  # noqa: S608 - a statement of ours
+        *_moving(before, after, applied),
+        *values,
+    )
+    if rows[0]["moved"] != 1:
+        raise _fenced(before)
+    return rows
+
+
+def _moving(before: Position, after: Position, applied: Applied) -> tuple[object, ...]:
+    return (
         before.partition,
         before.epoch,
         before.number,
@@ -112,10 +141,12 @@ async def advance(writer: Writer, before: Position, after: Position, applied: Ap
         applied.at,
         before.generation,
     )
-    if moved != 1:
-        raise FencedError(
-            f"partition {before.partition} is no longer at number {before.number}: another worker has taken it over"
-        )
+
+
+def _fenced(before: Position) -> FencedError:
+    return FencedError(
+        f"partition {before.partition} is no longer at number {before.number}: another worker has taken it over"
+    )
 
 
 async def fence(writer: Writer) -> None:

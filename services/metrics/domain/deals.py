@@ -5,7 +5,6 @@ Facts: open, created, created-won, won, lost, reached, advanced, undecided.
 
 from collections.abc import Sequence
 from datetime import date
-from functools import partial
 from typing import NamedTuple
 
 from services.metrics.domain.ledgers import DEALS, DealDimensions, DealMeasures
@@ -13,7 +12,7 @@ from services.metrics.domain.placing import NOTHING, Places
 from shared.kernel.journal import Assertion, State
 from shared.kernel.ledger import Balance, negated, post
 from shared.sales.company import UNMAPPED, Company
-from shared.sales.deal import DealState, DealValue, closing, created_on, deal_life, deal_value, said_value, spells
+from shared.sales.deal import DealState, DealValue, closing, created_on, deal_life, deal_value, spells
 from shared.sales.lookup import Buyer, Seat
 from shared.sales.references import View
 
@@ -31,21 +30,49 @@ class _Parties(NamedTuple):
     business_line: str | None
 
 
+_NAMED = ("owner_id", "customer_id", "product_id", "channel_id", "business_line")
+
+
 def deal_cells(assertions: Sequence[Assertion], view: View, company: Company) -> Balance:
     """Everything that a deal ought to stand for, as known on the view's day."""
     places = Places(view, company)
     life = deal_life(assertions, view, company)
+    values = _Values(places)
     cells: Balance = {}
-    _post_stock(cells, life, places)
+    _post_stock(cells, life, places, values)
     if life[-1].alive:
-        flows = _Flows(cells, life, places)
+        flows = _Flows(cells, life, places, values)
         flows.post_creation()
         flows.post_closing()
         flows.post_stages()
     return cells
 
 
-def _post_stock(cells: Balance, life: Sequence[DealState], places: Places) -> None:
+class _Values:
+    """What states of a deal are worth, and what that adds to a ledger."""
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+        self._always: dict[int, tuple[DealValue, DealMeasures]] = {}
+        """By the identity of what was said: an amount in base currency is worth the same on every day."""
+
+    def of(self, state: DealState, day: date) -> tuple[DealValue, DealMeasures]:
+        """On a day."""
+        said = id(state.said.fields.get("amount"))
+        if (always := self._always.get(said)) is not None:
+            return always
+        value = deal_value(state, self._places.view, day)
+        found = value, _measures(value, day, self._places)
+        if (
+            value.amount is not None
+            and not value.estimated
+            and value.amount.currency == self._places.company.base_currency
+        ):
+            self._always[said] = found
+        return found
+
+
+def _post_stock(cells: Balance, life: Sequence[DealState], places: Places, values: _Values) -> None:
     """Each open spell enters on its first day, at the price and rates of that day, and leaves with what it entered with
     on the day after its last.
 
@@ -56,26 +83,24 @@ def _post_stock(cells: Balance, life: Sequence[DealState], places: Places) -> No
         if not state.is_open:
             continue
         named = _parties(state.said)
-        value = deal_value(state, places.view, state.day)
-        entered = _measures(value, state.day, places)
-        left = negated(entered)
-        moving = partial(places.moving, named.owner, named.customer, named.product)
-        for start, stop, where in places.view.stretches(moving, state.day, end):
+        value, entered = values.of(state, state.day)
+        whereabouts = places.whereabouts(named.owner, named.customer, named.product, state.day)
+        for start, stop, where in whereabouts.over(state.day, end):
             dimensions = DealDimensions(state.pipeline, state.stage, *_frame(named, value, *where), None)
             post(cells, (DEALS.name, start, "open", dimensions), entered)
             if stop < date.max:
-                post(cells, (DEALS.name, stop, "open", dimensions), left)
+                post(cells, (DEALS.name, stop, "open", dimensions), negated(entered))
 
 
 class _Flows:
     """What happened to a deal that still exists: what it says now, at the price and rates of the day of the fact."""
 
-    def __init__(self, cells: Balance, life: Sequence[DealState], places: Places) -> None:
+    def __init__(self, cells: Balance, life: Sequence[DealState], places: Places, values: _Values) -> None:
         self._cells = cells
+        self._values = values
         self._life = life
         self._now = life[-1]
         self._named = _parties(life[-1].said)
-        self._said = said_value(life[-1])
         self._places = places
         self._created = created_on(life)
         self._stages = places.company.pipelines.stages.get(self._now.pipeline, ())
@@ -120,11 +145,10 @@ class _Flows:
 
     def _post(self, facts: tuple[str, ...], day: date, stage: str, days: int | None = None) -> None:
         if day not in self._frames:
-            places, named = self._places, self._named
-            value = self._said or deal_value(self._now, places.view, day)
-            seat, buyer = places.seat(named.owner, day), places.buyer(named.customer, day)
-            frame = _frame(named, value, seat, buyer, places.category(named.product, day))
-            self._frames[day] = frame, _measures(value, day, places)
+            named = self._named
+            value, measures = self._values.of(self._now, day)
+            where = self._places.where(named.owner, named.customer, named.product, day)
+            self._frames[day] = _frame(named, value, *where), measures
         frame, measures = self._frames[day]
         dimensions = DealDimensions(self._now.pipeline, stage, *frame, days)
         for fact in facts:
@@ -132,13 +156,7 @@ class _Flows:
 
 
 def _parties(said: State) -> _Parties:
-    return _Parties(
-        said.text("owner_id"),
-        said.text("customer_id"),
-        said.text("product_id"),
-        said.text("channel_id"),
-        said.text("business_line"),
-    )
+    return _Parties(*[one if isinstance(one, str) else None for one in map(said.fields.get, _NAMED)])
 
 
 def _frame(named: _Parties, value: DealValue, seat: Seat, buyer: Buyer, category: str | None) -> _Frame:

@@ -1,7 +1,10 @@
 """Where a fact stands and what it is worth on its business day. Each question is looked up once for one view."""
 
+from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
+from functools import partial
+from itertools import count
 from typing import NamedTuple
 
 from shared.kernel.money import Money
@@ -26,10 +29,53 @@ class Worth(NamedTuple):
 NOTHING = Worth(ZERO, ZERO, ZERO, 0, 0)
 
 
+Where = tuple[Seat, Buyer, str | None]
+"""Of a member, a customer and a product: the product's category."""
+
+
+class Whereabouts:
+    """Where these three stand from a day on, found stretch by stretch, as far as somebody asks."""
+
+    __slots__ = ("_found", "_more")
+
+    def __init__(self, stretches: Iterator[tuple[date, date, Where]]) -> None:
+        self._more = stretches
+        self._found: list[tuple[date, date, Where]] = []
+
+    def over(self, start: date, end: date) -> Iterator[tuple[date, date, Where]]:
+        """[start, end) cut where they move."""
+        for index in count():
+            if index == len(self._found):
+                self._found.append(next(self._more))
+            begun, stop, where = self._found[index]
+            first, last = max(begun, start), min(stop, end)
+            if first < last:
+                yield first, last, where
+            if stop >= end:
+                break
+
+    def found(self, day: date) -> Where | None:
+        """Where they stand on a day; None if that was not asked."""
+        for begun, stop, where in self._found:
+            if begun <= day < stop:
+                return where
+        return None
+
+
+def _where(view: View, named: tuple[str | None, str | None, str | None], day: date) -> Where:
+    """Asked anew on each day, so that the view sees the question."""
+    member, customer, product = named
+    return (
+        lookup.seat_of(view, member, day),
+        lookup.buyer_of(view, customer, day),
+        lookup.category_of(view, product, day),
+    )
+
+
 class Places:
     """The company's reference data as one view knows them."""
 
-    __slots__ = ("_buyers", "_categories", "_seats", "company", "view")
+    __slots__ = ("_buyers", "_categories", "_seats", "_whereabouts", "company", "view")
 
     def __init__(self, view: View, company: Company) -> None:
         self.view = view
@@ -37,6 +83,7 @@ class Places:
         self._seats: dict[tuple[str | None, date], Seat] = {}
         self._buyers: dict[tuple[str | None, date], Buyer] = {}
         self._categories: dict[tuple[str | None, date], str | None] = {}
+        self._whereabouts: dict[tuple[str | None, str | None, str | None], Whereabouts] = {}
 
     def seat(self, member: str | None, day: date) -> Seat:
         """The member's place in the organisation."""
@@ -59,14 +106,20 @@ class Places:
             self._categories[key] = lookup.category_of(self.view, product, day)
         return self._categories[key]
 
-    def moving(
-        self, member: str | None, customer: str | None, product: str | None, day: date
-    ) -> tuple[Seat, Buyer, str | None]:  # fmt: skip
-        """The answers that cut a stock into stretches: asked anew on each day, so that the view sees the question."""
-        seat = self._seats[member, day] = lookup.seat_of(self.view, member, day)
-        buyer = self._buyers[customer, day] = lookup.buyer_of(self.view, customer, day)
-        category = self._categories[product, day] = lookup.category_of(self.view, product, day)
-        return seat, buyer, category
+    def whereabouts(self, member: str | None, customer: str | None, product: str | None, start: date) -> Whereabouts:
+        """Where these stand; `start` is no later than any day that is asked of them here."""
+        named = member, customer, product
+        found = self._whereabouts.get(named)
+        if found is None:
+            stretches = self.view.stretches(partial(_where, self.view, named), start, date.max)
+            found = self._whereabouts[named] = Whereabouts(stretches)
+        return found
+
+    def where(self, member: str | None, customer: str | None, product: str | None, day: date) -> Where:
+        """The same on one day."""
+        whereabouts = self._whereabouts.get((member, customer, product))
+        found = whereabouts and whereabouts.found(day)
+        return found or (self.seat(member, day), self.buyer(customer, day), self.category(product, day))
 
     def worth(self, amount: Money, day: date) -> Worth:
         """An amount at the rate of the day and at the constant rate."""

@@ -4,7 +4,7 @@ They tile, without overlap, everything between a deal's first state and for ever
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import NamedTuple
 
@@ -35,7 +35,11 @@ class _Standing(NamedTuple):
     def learn(self, day: date, reading: Reading) -> "_Standing":
         """What is known at the end of a later day."""
         slices = reading.slices
-        same = _common(slices, [one.slice for one in self.open])
+        same = 0
+        for one, was in zip(slices, self.open, strict=False):
+            if one is not was.slice and one != was.slice:
+                break
+            same += 1
         since = {one.slice: one.known_from for one in self.open[same:]}
         rest = {one: Rectangle(since.get(one, day), None, one) for one in slices[same:]}
         ended = tuple(Rectangle(known, day, one) for one, known in since.items() if one not in rest)
@@ -43,9 +47,9 @@ class _Standing(NamedTuple):
         return _Standing(self.ended + ended, (*self.open[:same], *rest.values()), asked)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class History:
-    """Everything that was ever known of one deal, and what it takes to go on when more is learned."""
+    """Everything that was ever known of one deal, and what it takes to go on when more is learned. Never changed."""
 
     day: date
     """The last one on which something was learned."""
@@ -57,6 +61,8 @@ class History:
     heard: int
     reading: Reading
     """The life as known now."""
+    is_saved: bool = field(default=True, compare=False)
+    """Whether the rows are known to say it: not if it was made again, perhaps by other rules than they were."""
 
     def __len__(self) -> int:
         """How much memory it takes, in assertions."""

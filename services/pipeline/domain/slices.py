@@ -86,9 +86,12 @@ class _Piece(NamedTuple):
     learned: date | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reading:
-    """A deal's life as known on one day. When more is known that comes after it, it is read on from its last state."""
+    """A deal's life as known on one day. When more is known that comes after it, it is read on from its last state.
+
+    Never changed; not frozen, for that makes it slow to make.
+    """
 
     assertions: Sequence[Assertion]
     settled: tuple[Slice, ...]

@@ -1,5 +1,6 @@
 """The law on a real database: the order, repetition, batches and partitions of events do not matter."""
 
+from dataclasses import replace
 from datetime import date
 from itertools import pairwise
 
@@ -22,6 +23,7 @@ WHERE from_number <= p.number AND (until_number IS NULL OR until_number > p.numb
 
 Rows = list[tuple[object, ...]]
 _FEW = st.integers(1, 3)
+_STAGES = (("02", "prospecting"), ("05", "qualification"), ("09", "proposal"), ("12", "won"))
 
 
 @st.composite
@@ -76,3 +78,16 @@ async def test_the_digest_tells_other_deals_apart(database: Database, company: C
         await told(database, company, [[event("deal", "D-1", "2026-03-01T00:00:00Z", stage=stage)]], 1, 500)
         seen.add((await standing(database))[1])
     assert len(seen) == 2
+
+
+async def test_rows_made_by_other_rules_are_replaced_with_the_next_event(database: Database, company: Company) -> None:
+    """A worker that starts with another table of stages leaves nothing of what the one before wrote."""
+    told_of = [event("deal", "D-1", f"2026-03-{day}T00:00:00Z", stage=stage) for day, stage in _STAGES]
+    await told(database, company, [told_of], 1, 500)
+    expected = await standing(database)
+    await clear(database)
+    stream = Stream(1)
+    other = replace(company, pipelines=replace(company.pipelines, stages={"default": ("proposal",)}))
+    await tell(opener(database, other), stream.number(told_of[:-1]))
+    await tell(opener(database, company), stream.number(told_of[-1:]))
+    assert await standing(database) == expected

@@ -10,6 +10,7 @@ from shared.kernel.ledger import Cell, Cells, Measures, added, balance_of, post
 from shared.sales.company import Company
 from shared.sales.references import Key, References
 from shared.sales.timeline import Standing
+from shared.storage.encoding import pack_posted, unpack_standing
 from tests.unit.metrics_write.stories import COMPANY, Told
 
 
@@ -23,6 +24,7 @@ class Partition:
         self._journals: dict[Key, Journal] = {}
         self._standings: dict[Key, Standing] = {}
         self._posted: dict[Key, Cells] = {}
+        self._packed: dict[Key, list[bytes]] = {}
 
     def apply(self, batch: Iterable[Told]) -> None:
         for is_reference, run in groupby(batch, key=lambda event: event.is_reference):
@@ -59,7 +61,11 @@ class Partition:
         for cell, measures in change.items():
             post(posted, cell, measures)
             post(self.cells, cell, measures)
-        assert balance_of(posted) == self._standings[key].balance
+        after = self._standings[key]
+        assert balance_of(posted) == after.balance
+        parts = self._packed.setdefault(key, [])
+        parts.append(pack_posted(change, None if standing.asked == after.asked else after.asked))
+        assert unpack_standing(parts) == after
 
 
 def told(*batches: Sequence[Told], partitions: int = 1) -> Cells:

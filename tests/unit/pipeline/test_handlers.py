@@ -1,6 +1,7 @@
 """What is said about stages: every new transition once, nothing about history, nothing twice."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import msgspec
 from hypothesis import given
@@ -47,6 +48,25 @@ def test_a_deal_told_event_by_event_says_nothing_twice_in_a_row(story: Story, da
         heard |= set(said)
         journal = merge(journal, [one])
     assert heard >= set(ids(say(COMPANY, [change((), story.deal)], refs)))
+
+
+@law
+@given(stories(), st.data())
+def test_what_was_forgotten_is_made_again_as_it_was(story: Story, data: st.DataObject) -> None:
+    refs, of_deals = references(story.references), handler(COMPANY)
+    kept, forgotten = Entity(DEAL), Entity(DEAL)
+    for one in data.draw(st.permutations(story.deal)):
+        journal = merge(kept.journal, [one])
+        if forgotten.journal:
+            forgotten = replace(forgotten, model=of_deals.revive(forgotten, refs))
+        assert forgotten.model == kept.model
+        models = [of_deals.fold(before, journal, refs, None).model for before in (kept, forgotten)]
+        told = [
+            Change(before, Entity(DEAL, journal, model=model), [one], {}, reconstructed=False)
+            for before, model in zip((kept, forgotten), models, strict=True)
+        ]
+        assert of_deals.say(told[:1], refs) == of_deals.say(told[1:], refs)
+        kept, forgotten = told[0].after, Entity(DEAL, journal)
 
 
 @law
