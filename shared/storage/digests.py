@@ -15,8 +15,8 @@ from shared.kernel.ledger import Ledger
 from shared.kernel.money import EXACT, plain
 from shared.storage.database import Reader
 
-STEP = 50_000
-"""Events whose postings one statement sums up: about a second of work."""
+STEP = 25_000
+"""Events whose postings one statement sums up: about half a second of work."""
 _BLOCKS = 25_000
 """Blocks of rows that one statement sums up."""
 _WEIGHTS = ", ".join(
