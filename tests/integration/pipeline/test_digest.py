@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -54,11 +55,10 @@ async def test_the_day_of_learning_does_not_count(database: Database) -> None:
 @pytest.mark.parametrize("name", [name for name in Facts._fields if name != "entered_known_on"])
 async def test_everything_else_counts(database: Database, name: str) -> None:
     value = getattr(FACTS, name)
-    other = {
-        str: "another", bool: True, int: 7, Decimal: LARGE, date: date(2026, 5, 1), datetime: AT.replace(hour=10)
-    }.get(type(value), "another")  # fmt: skip
-    if name == "expected_close_on":
-        other = date(2026, 5, 1)
+    others: dict[type, Any] = {
+        bool: True, int: 7, Decimal: LARGE, date: date(2026, 5, 1), datetime: AT.replace(hour=10)
+    }  # fmt: skip
+    other: Any = date(2026, 5, 1) if name == "expected_close_on" else others.get(type(value), "another")
     assert await told(database, FACTS._replace(**{name: other})) != await told(database)
 
 
