@@ -3,26 +3,22 @@
 And a digest of the ledgers, equal for equal events, however they came and however the work was split.
 """
 
-import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
-
-import msgspec
 
 from services.metrics.domain.ledgers import LEDGERS
 from services.metrics.domain.slices import SLICES, SUMMARY_KEY, Cut, Slices
 from shared.kernel.ledger import Cell, Cells, Ledger, Measures, difference
 from shared.storage.database import Database, Reader
+from shared.storage.digests import Digest
 from shared.storage.encoding import unpack_posted
 
 CHUNK = 500
 """Entities compared at once."""
 SHOWN = 20
 """Differences told of each kind; the rest is counted."""
-_SCALE = 24
-"""Digits after the point in a digest: amounts have 6, quantities 6 and rates 12."""
 _MONTH = "date_trunc('month', day::timestamp)::date"
 
 
@@ -180,38 +176,6 @@ async def _strangers(reader: Reader) -> list[str]:
     return [row["entity"] for row in rows]
 
 
-async def digest(reader: Reader) -> str:
-    """SHA-256 over all cells of all ledgers up to the positions: hexadecimal digits.
-
-    Cells are summed over partitions and entities, those that come to nothing are no cells; they are written sorted, as
-    JSON lines, with decimals at one fixed scale.
-    """
-    hashing = hashlib.sha256()
-    for name, ledger in sorted(LEDGERS.items()):
-        hashing.update(f"{name}\n".encode())
-        for month in await reader.rows(f"SELECT DISTINCT {_MONTH} AS month FROM {name} ORDER BY 1"):  # noqa: S608
-            for line in await _lines(reader, ledger, month["month"]):
-                hashing.update(line)
-    return hashing.hexdigest()
-
-
-async def _lines(reader: Reader, ledger: Ledger, month: date) -> Iterable[bytes]:
-    """The cells of one month; month by month no statement takes long."""
-    texts = [name for name, kind in ledger.dimension_types.items() if kind is str]
-    others = [name for name in ledger.dimension_types if name not in texts]
-    sums = ", ".join(
-        f"sum({name})::text AS {name}" if kind is int else f"round(sum({name}), {_SCALE})::text AS {name}"
-        for name, kind in ledger.measure_types.items()
-    )
-    key = ("known_on", "day", "fact", *ledger.dimension_types)
-    ordering = ["known_on", "day", *(f'{name} COLLATE "C" NULLS FIRST' for name in ("fact", *texts)), *others]
-    rows = await reader.rows(
-        f"""SELECT {", ".join(f"l.{name}" for name in key)}, {sums}
-            FROM {ledger.name} l JOIN position p ON p.partition = l.partition
-            WHERE l.number <= p.number AND l.day >= $1 AND l.day < ($1 + interval '1 month')
-            GROUP BY {", ".join(f"l.{name}" for name in key)}
-            HAVING {" OR ".join(f"sum(l.{name}) <> 0" for name in ledger.measure_types)}
-            ORDER BY {", ".join(f"l.{name}" for name in ordering)}""",  # noqa: S608 - declared names
-        month,
-    )
-    return [msgspec.json.encode(list(row)) + b"\n" for row in rows]
+def digest() -> Digest:
+    """Of all cells of all ledgers up to the positions."""
+    return Digest(LEDGERS.values())

@@ -12,7 +12,6 @@ from services.pipeline.domain.slices import Facts, Slice
 from services.pipeline.domain.stages import Outcome, days_between
 from services.pipeline.domain.visits import TimeInStage, Visit
 from shared.contracts.records import Fact
-from shared.contracts.values import write_instant
 from shared.kernel.ids import derived_id
 from shared.kernel.money import EXACT, plain
 from shared.sales.company import LOST, UNMAPPED, WON, Company, Pipelines
@@ -24,8 +23,6 @@ TOPIC = "pipeline-events"
 
 EDGE = Decimal("1e-6")
 """Amounts in base currency are rounded once, here, half-even, to as many digits as an accepted amount may have."""
-DIGEST_DIGITS = Decimal("1e-24")
-"""Amount × quantity × rate has at most so many digits after the point: nothing is rounded in a digest."""
 
 _DURATION = re.compile(r"P(?:(?P<weeks>[0-9]{1,5})W)?(?:(?P<days>[0-9]{1,6})D)?")
 
@@ -221,20 +218,3 @@ def pipelines_body(pipelines: Pipelines) -> list[dict[str, Any]]:
         }
         for name, stages in pipelines.stages.items()
     ]
-
-
-def digest_line(deal: str, one: Slice) -> bytes:
-    """One canonical row. When something was learned is left out: it belongs to the import, not to the deals."""
-    facts = one.facts._asdict()
-    del facts["entered_known_on"]
-    return msgspec.json.encode([deal, _canonical(one.start), _canonical(one.end), *map(_canonical, facts.values())])
-
-
-def _canonical(value: object) -> object:
-    match value:
-        case Decimal():
-            return format(EXACT.add(value, 0).quantize(DIGEST_DIGITS, context=EXACT), "f")  # the sum has no minus zero
-        case datetime():
-            return write_instant(value)
-        case _:
-            return value

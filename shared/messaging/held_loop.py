@@ -31,4 +31,7 @@ class HeldLoop(Loop):
         if self._held_at is None:
             return len(gathered)
         limit = self._held_at.get(place.partition, 0)
+        lane = self._tracks[place].lane
+        if lane is not None and lane.position.number + len(gathered) <= limit:  # not even if each is the next one
+            return len(gathered)
         return next((i for i, raw in enumerate(gathered) if (number_of(raw.headers) or 0) > limit), len(gathered))

@@ -9,6 +9,7 @@ from shared.messaging.folding import Handler
 from shared.runtime.settings import ServiceSettings
 from shared.runtime.worker import Job
 from shared.storage.database import Database, Reader
+from shared.storage.digests import Digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,7 @@ class Rebuildable:
     settings: ServiceSettings
     handler: Handler
     scripts: Path
-    digest: Callable[[Reader], Awaitable[str]]
+    digest: Callable[[], Digest]
     """Over all numbers up to the positions, whatever the partitions."""
     differences: Callable[[Reader, str, str], Awaitable[list[dict[str, Any]]]]
     """The first things that two schemas say differently."""

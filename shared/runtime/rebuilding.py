@@ -10,6 +10,7 @@ from pathlib import Path
 
 from shared.kernel.clock import Clock, SystemClock
 from shared.kernel.errors import ConflictError
+from shared.runtime.collecting import collect_seldom
 from shared.runtime.current import CurrentBuild
 from shared.runtime.entry import Command, S, Tell
 from shared.runtime.folding import (
@@ -35,7 +36,7 @@ async def rebuild(service: Rebuildable, wish: Wish, shutdown: Shutdown, clock: C
     settings = service.settings
     size = worker_connections(settings) + 4
     async with (
-        bare_database(settings, "rebuild", size=4) as before,
+        bare_database(settings, "rebuild", size=6) as before,
         bare_database(settings, "rebuild", size=size) as after,
     ):
         running = await CurrentBuild(before, settings.service, settings.partitions).bind()
@@ -73,6 +74,7 @@ def rebuild_command(of: Callable[[S], Rebuildable]) -> Command[S]:
         parser.add_argument("--partitions", type=int, help="of that generation")
 
     async def carry_out(settings: S, shutdown: Shutdown, said: argparse.Namespace, tell: Tell) -> None:
+        collect_seldom()
         if said.clean:
             await clean(of(settings), tell)
         else:

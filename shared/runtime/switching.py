@@ -18,7 +18,8 @@ from shared.runtime.rebuildable import Rebuildable, Wish
 from shared.runtime.shutdown import Shutdown
 from shared.runtime.worker import supervise
 from shared.storage.builds import Build, take_over
-from shared.storage.database import Database, Reader, Writer
+from shared.storage.database import Database, Writer
+from shared.storage.digests import Digest
 from shared.storage.meeting import (
     Place,
     comparable,
@@ -42,6 +43,8 @@ _POLL = 0.05
 _POLL_FAR = 0.5
 """Seconds between two looks while thousands of events are missing: each look costs what an event costs."""
 _TOLD_EVERY = 0.5
+_SUM_EVERY = 1.0
+"""Seconds between two steps of the digests."""
 _SESSION_SECONDS = 15.0
 """After so long without a sign of life Kafka forgets a rebuild that was killed."""
 
@@ -63,14 +66,17 @@ class Rebuilding:
     clock: Clock
     tell: Tell
     _loop: HeldLoop = field(init=False)
+    _digests: tuple[Digest, Digest] = field(init=False)
     _began: tuple[float, int] | None = None
     _told: float = float("-inf")
 
     async def run(self, shutdown: Shutdown) -> None:
         settings, metrics = self.service.settings, Metrics()
         self._loop = self._held_loop(metrics)
+        self._digests = self.service.digest(), self.service.digest()
         progress = progress_follower(settings, self.made, self.after, metrics, self.clock)
-        jobs = {"loop": self._loop.run, "progress": progress.run, **self.service.jobs(self.after)}
+        jobs = {"loop": self._loop.run, "progress": progress.run, "digests": self._sum_up}
+        jobs |= self.service.jobs(self.after)
         await supervise(jobs, shutdown, until=self._conduct)
         if shutdown.requested.is_set():
             raise UnavailableError("interrupted: the same command goes on from here")
@@ -154,13 +160,15 @@ class Rebuilding:
                 async with self._meeting() as writer:
                     if writer is None:
                         continue
-                    snapshot = await stack.enter_async_context(self.after.read())
-                    await snapshot.value("SELECT count(*) FROM position")  # now both stand still in it
+                    readers = [await stack.enter_async_context(one.read()) for one in (self.before, self.after)]
+                    for reader in readers:  # in these snapshots both stand still; the one may wait for the other
+                        await reader.value("SELECT set_config('idle_in_transaction_session_timeout', '0', true)")
                 self.tell({"phase": "comparing", "build": self.made.number})
-                old, new = [await self._digest(snapshot, build) for build in (self.running, self.made)]
+                old, new = [await one.tell(reader) for one, reader in zip(self._digests, readers, strict=True)]
                 if old == new:
                     return new
-                found = await self.service.differences(snapshot, self._schema(self.running), self._schema(self.made))
+                schemas = [self._schema(build) for build in (self.running, self.made)]
+                found = await self.service.differences(readers[1], *schemas)
             self.tell({"phase": "differs", "old": old, "new": new, "differences": found})
             if self.wish.accept:
                 return None
@@ -169,13 +177,19 @@ class Rebuilding:
                 "the differences; `rebuild --accept` switches to it"
             )
 
+    async def _sum_up(self) -> None:
+        """Sum up the digests of both builds while the new one is filled: at the meeting little is left to do."""
+        while True:
+            try:
+                for digest, database in zip(self._digests, (self.before, self.after), strict=True):
+                    async with database.read() as reader:
+                        await digest.follow(reader)
+            except UnavailableError as error:
+                _log.warning("digests_interrupted", reason=error.detail)
+            await asyncio.sleep(_SUM_EVERY)
+
     def _schema(self, build: Build) -> str:
         return schemas_of(self.service.settings.service, build.number)[0]
-
-    async def _digest(self, snapshot: Reader, build: Build) -> str:
-        search_path = ", ".join(schemas_of(self.service.settings.service, build.number))
-        await snapshot.value("SELECT set_config('search_path', $1, true)", search_path)
-        return await self.service.digest(snapshot)
 
     async def _switched(self) -> bool:
         """Hand over, where both stand on the same event and everything that was said is published."""

@@ -64,12 +64,16 @@ class Ground:
         env |= {"QUINTANT_TOPIC_PREFIX": place.topic_prefix, "QUINTANT_LOG_LEVEL": "warning", **settings}
         port = self._port()
         env["QUINTANT_HTTP_PORT" if kind == "api" else "QUINTANT_HEALTH_PORT"] = str(port)
-        command = ["-m", f"services.{service}", kind]
-        if self.profile_to is not None:
-            file = self.profile_to / f"{len(list(self.profile_to.iterdir())) + 1:02}-{service}-{kind}.txt"
-            command = ["-m", "tests.bench.sampling", str(file), *command[1:]]
+        command = self.profiled(f"{service}-{kind}", f"services.{service}", kind)
         async with self._running(f"{service}-{kind}", command, env, port) as part:
             yield part
+
+    def profiled(self, name: str, module: str, *arguments: str) -> list[str]:
+        """What Python is asked to run: a module, watched if a profile was asked for."""
+        if self.profile_to is None:
+            return ["-m", module, *arguments]
+        file = self.profile_to / f"{len(list(self.profile_to.iterdir())) + 1:02}-{name}.txt"
+        return ["-m", "tests.bench.sampling", str(file), module, *arguments]
 
     @asynccontextmanager
     async def shell(self) -> AsyncIterator[Part]:

@@ -35,8 +35,9 @@ async def test_metrics_is_rebuilt(ground: Ground) -> None:
     spent, began = _spent(), time.monotonic()
     with on_core(ground.service_core):
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "services.metrics", "rebuild", "--json", cwd=PROJECT, env=env, stdout=PIPE
-        )
+            sys.executable, *ground.profiled("metrics-rebuild", "services.metrics", "rebuild"), "--json",
+            cwd=PROJECT, env=env, stdout=PIPE,
+        )  # fmt: skip
     async with asyncio.timeout(SECONDS):
         phases = await _phases(process, began)
         assert await process.wait() == 0

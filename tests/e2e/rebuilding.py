@@ -108,7 +108,7 @@ class Plant:
             open_database(self.url, role=role_of(service), schemas=(schema,), application="test") as database,
             database.read() as reader,
         ):
-            return await metrics_digest(reader)
+            return await metrics_digest().tell(reader)
 
     async def facts(self, topic: str, subjects: set[str]) -> list[str]:
         """The subjects of the facts on a topic, of these alone, once nothing is waiting to be published."""

@@ -17,7 +17,7 @@ router = APIRouter(prefix="/v1", tags=["upkeep"], dependencies=[Depends(refuse_u
 async def get_digest(request: Request, questions: Asking, after: After) -> Response:
     """Equal events give an equal digest, however they came and however the work was split."""
     async with questions.snapshot(after=after) as snapshot:
-        return answer(request, {"sha256": await digest(snapshot.reader)}, snapshot.freshness)
+        return answer(request, {"sha256": await digest().tell(snapshot.reader)}, snapshot.freshness)
 
 
 @router.post(

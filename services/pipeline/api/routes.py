@@ -87,7 +87,7 @@ async def get_digest(
     after: After,
     known_at: Annotated[Day | None, Query(description="As known at the end of this business date.")] = None,
 ) -> Response:
-    """SHA-256 over canonical rows: equal for equal events, whatever their order, batches and partitions."""
+    """SHA-256 of sums over all rows: equal for equal events, whatever their order, batches and partitions."""
     async with asking.snapshot(known_at, after) as read:
         sha256, states = await digest(read.reader, known_at)
     said: dict[str, Any] = {} if known_at is None else {"known_at": known_at}

@@ -6,14 +6,14 @@ from services.pipeline.domain.slices import Facts
 from services.pipeline.queries import deals
 from shared.storage.database import Reader
 from shared.storage.differences import row_differences
+from shared.storage.digests import Digest
 
 _COLUMNS = ("deal", "known_from", "known_until", "valid_from", "valid_until", *Facts._fields)
 
 
-async def digest(reader: Reader) -> str:
-    """Over all states of all deals."""
-    found, _count = await deals.digest(reader, None)
-    return found
+def digest() -> Digest:
+    """Of all states of all deals, as known now."""
+    return Digest(rows=[deals.states(None)])
 
 
 async def differences(reader: Reader, before: str, after: str) -> list[dict[str, Any]]:

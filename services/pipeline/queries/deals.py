@@ -1,6 +1,5 @@
 """Lists of deals, one deal, the funnel and the digest."""
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -10,11 +9,12 @@ from typing import Any
 from services.pipeline.domain.selection import Moment, Selection, Sort
 from services.pipeline.domain.slices import Facts, Slice
 from services.pipeline.queries.where import FACTS, VISIBLE, Where, selected
-from services.pipeline.wire import Sums, digest_line, facts_of, slice_of
+from services.pipeline.wire import Sums, facts_of, slice_of
 from shared.kernel.errors import NotFoundError
 from shared.kernel.period import Calendar
 from shared.sales.company import Company
 from shared.storage.database import Reader
+from shared.storage.digests import Rows, digest_of, sum_rows
 
 _SORTED_BY: dict[str, tuple[str, type]] = {
     "amount": ("s.base_value", Decimal),
@@ -22,6 +22,7 @@ _SORTED_BY: dict[str, tuple[str, type]] = {
     "entered_stage_at": ("s.entered_stage_at", datetime),
     "expected_close_on": ("s.expected_close_on", date),
 }
+_DECIMALS = ("amount", "base_value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,15 +117,16 @@ async def sum_stages(reader: Reader, moment: Moment, selection: Selection, calen
     return [Sums(**row) for row in rows]
 
 
-async def digest(reader: Reader, known_at: date | None) -> tuple[str, int]:
-    """SHA-256 over every state of every deal, whatever the order of arrival and the partitions; and how many states."""
+def states(known_at: date | None) -> Rows:
+    """Every state of every deal. When something was learned is left out: it belongs to the import, not to the deals."""
     where = Where()
     where.known(known_at)
-    sql = f"""SELECT s.deal, s.valid_from, s.valid_until, {FACTS} {VISIBLE} WHERE {where}
-              ORDER BY s.deal COLLATE "C", s.valid_from, s.valid_until, s.entered_sequence,
-                       s.entered_source COLLATE "C", s.entered_event_id COLLATE "C" """
-    sha, count = hashlib.sha256(), 0
-    async for row in reader.stream(sql, *where.values):
-        sha.update(digest_line(row["deal"], slice_of(row)) + b"\n")
-        count += 1
-    return sha.hexdigest(), count
+    told = ("deal", "valid_from", "valid_until", *(name for name in Facts._fields if name != "entered_known_on"))
+    columns = tuple(f"trim_scale(s.{name})" if name in _DECIMALS else f"s.{name}" for name in told)
+    return Rows("deal_state", columns, str(where), tuple(where.values))
+
+
+async def digest(reader: Reader, known_at: date | None) -> tuple[str, int]:
+    """SHA-256 of all states, whatever the order of arrival and the partitions; and how many there are."""
+    found = await sum_rows(reader, states(known_at))
+    return digest_of({"deal_state": found}), int(found[0])

@@ -19,7 +19,7 @@ from tests.unit.metrics_write.stories import COMPANY
 
 async def digest_of(database: Database) -> str:
     async with database.read() as reader:
-        return await digest(reader)
+        return await digest().tell(reader)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Facts under stable ids, bodies of answers, and the lines of a digest."""
+"""Facts under stable ids, and bodies of answers."""
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from services.pipeline.domain.slices import Facts, Slice
+from services.pipeline.domain.slices import Facts
 from services.pipeline.domain.visits import Visit, entry_of
-from services.pipeline.wire import Sums, digest_line, funnel_body, money, pipelines_body, stage_changed
+from services.pipeline.wire import Sums, funnel_body, money, pipelines_body, stage_changed
 from shared.contracts.records import Fact
 from tests.unit.pipeline.stories import company
 
@@ -118,29 +118,3 @@ def test_pipelines_are_listed_in_the_order_of_their_stages() -> None:
         ("won", 2),
         ("lost", None),
     ]
-
-
-def test_equal_numbers_give_equal_digest_lines() -> None:
-    one = Slice(AT, None, FACTS)
-    same = Slice(AT, None, FACTS._replace(amount=Decimal("1.5000"), base_value=Decimal("1.500")))
-    assert digest_line("D-1", one) == digest_line("D-1", same)
-    assert digest_line("D-1", Slice(AT, None, FACTS._replace(amount=Decimal(0)))) == digest_line(
-        "D-1", Slice(AT, None, FACTS._replace(amount=Decimal("-0.00")))
-    )
-
-
-def test_the_day_of_learning_is_no_part_of_a_digest_and_everything_else_is() -> None:
-    line = digest_line("D-1", Slice(AT, None, FACTS))
-    assert digest_line("D-1", Slice(AT, None, FACTS._replace(entered_known_on=date(2026, 4, 1)))) == line
-    assert digest_line("D-2", Slice(AT, None, FACTS)) != line
-    assert digest_line("D-1", Slice(AT, AT, FACTS)) != line
-    for name, value in FACTS._asdict().items():
-        if name != "entered_known_on":
-            other = "another" if value is None or isinstance(value, str) else None
-            changed = Facts(**{**FACTS._asdict(), name: other})
-            assert digest_line("D-1", Slice(AT, None, changed)) != line
-
-
-def test_the_largest_accepted_numbers_are_not_rounded_in_a_digest() -> None:
-    large = Decimal("999999999999999.999999") * Decimal("999999999999.999999") * Decimal("999999999999.999999999999")
-    assert digest_line("D-1", Slice(AT, None, FACTS._replace(base_value=large)))
