@@ -10,7 +10,7 @@ from pathlib import Path
 
 from shared.kernel.clock import Clock, SystemClock
 from shared.kernel.errors import ConflictError
-from shared.runtime.collecting import collect_seldom
+from shared.runtime.collecting import NEW_OBJECTS_OF_BATCHES, collect_seldom
 from shared.runtime.current import CurrentBuild
 from shared.runtime.entry import Command, S, Tell
 from shared.runtime.folding import (
@@ -74,7 +74,7 @@ def rebuild_command(of: Callable[[S], Rebuildable]) -> Command[S]:
         parser.add_argument("--partitions", type=int, help="of that generation")
 
     async def carry_out(settings: S, shutdown: Shutdown, said: argparse.Namespace, tell: Tell) -> None:
-        collect_seldom()
+        collect_seldom(NEW_OBJECTS_OF_BATCHES)
         if said.clean:
             await clean(of(settings), tell)
         else:
