@@ -97,7 +97,7 @@ def batches(records: Sequence[bytes], milliseconds: int, largest: int) -> Iterat
             parts, count, size = [], 0, _HEAD.size
         place = _PLACES[count]
         inside = len(place) + len(record)
-        written = length(inside)
+        written = LENGTHS[inside] if inside < len(LENGTHS) else length(inside)
         parts += (written, place, record)
         count += 1
         size += len(written) + inside
