@@ -3,26 +3,33 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from itertools import groupby
-from operator import itemgetter
 
 from services.ingest.domain.partitions import Generation
-from services.ingest.framing import record
+from services.ingest.framing import COLUMNS, records
 from services.ingest.inbox import CHANNEL, LOCK
 from shared.kernel.clock import Clock
+from shared.kernel.errors import StoppedError
 from shared.messaging.leader import leadership
 from shared.messaging.relay import Heads, Run
 from shared.storage.database import Database
 
-# The LIMIT stands outside the join: inside, PostgreSQL would sort what the index gives in order.
-_READ = f"""SELECT next.partition, next.number, next.epoch, next.record
-    FROM unnest($1::int[], $2::bigint[], $4::bigint[]) AS wanted (partition, number, cap)
-    CROSS JOIN LATERAL (
-      SELECT s.partition, s.number, s.epoch, {record("e", "s")} AS record FROM stream s JOIN event e ON e.seq = s.seq
-      WHERE s.partition = wanted.partition AND s.number > wanted.number AND s.number <= wanted.cap
-      ORDER BY s.number LIMIT $3) AS next"""  # noqa: S608 - of constants only
-_PARTITION = itemgetter("partition")
-_NO_END = 2**63 - 1
+# One statement, so one round trip: first which events come next in each partition, then each of these events once. All
+# are looked up together, by numbers that are mostly neighbours; a join would go through the index for each alone. The
+# inner SELECTs keep the arrays from the planner, who else plans anew each time: 130 µs, where one event is read in 30.
+# A length at its end makes it another statement whenever the stream has doubled: the plan for an empty inbox would read
+# a full one from end to end.
+_READ = f"""
+    WITH run AS MATERIALIZED (
+      SELECT wanted.partition, found.*
+      FROM unnest((SELECT $1::int[]), (SELECT $2::bigint[]), (SELECT $3::bigint[])) AS wanted (partition, after, last)
+      CROSS JOIN LATERAL (
+        SELECT s.epoch, max(s.number) AS last, array_agg(s.seq ORDER BY s.number) AS seqs FROM stream s
+        WHERE s.partition = wanted.partition AND s.number > wanted.after AND s.number <= wanted.last
+        GROUP BY s.epoch ORDER BY s.epoch LIMIT 1) AS found)
+    SELECT partition, epoch, last, seqs, NULL::bigint AS seq, {", ".join(["NULL"] * 7)} FROM run
+    UNION ALL
+    SELECT NULL, NULL, NULL, NULL, e.seq, {COLUMNS} FROM event e
+    WHERE e.seq = ANY(ARRAY(SELECT unnest(seqs) FROM run))"""  # noqa: S608 - of constants only
 _BETWEEN_CUTS = 3.0
 """Seconds that the oldest generation goes on, when several are open, before it stands still again."""
 _STANDS = 1.0
@@ -71,24 +78,29 @@ class InboxStream:
             return
 
     async def read(self, after: Mapping[int, int], limit: int) -> Mapping[int, Run]:
-        """The next records of each partition, up to the end of an epoch."""
+        """The next records of each partition, up to the end of an epoch. Raises StoppedError if one is missing."""
         self._committed.clear()
+        first = self._generation.first
+        ends = [self._end(partition, number + limit) for partition, number in after.items()]
         async with self._database.statements() as reader:
-            first = self._generation.first
-            rows = await reader.rows(_READ, [first + p for p in after], list(after.values()), limit, self._cap(after))
+            statement = f"{_READ} -- {sum(after.values()).bit_length()}"
+            rows = await reader.rows(statement, [first + p for p in after], list(after.values()), ends)
+        events = {row[4]: row[5:] for row in rows}
         runs = {}
-        for partition, group in groupby(rows, _PARTITION):
-            found = list(group)
-            epoch = found[0]["epoch"]
-            if found[-1]["epoch"] != epoch:
-                found = [row for row in found if row["epoch"] == epoch]
-            runs[partition - first] = Run(epoch, found[0]["number"], [row["record"] for row in found])
+        for slot, epoch, last, seqs, *_ in (row for row in rows if row[0] is not None):
+            begin = after[slot - first] + 1
+            found = [events[seq] for seq in seqs if seq in events]
+            if len(found) != last - begin + 1:
+                raise StoppedError(f"the inbox has a hole in partition {slot - first} between {begin} and {last}")
+            await asyncio.sleep(0)  # let what is sent meanwhile go on
+            runs[slot - first] = Run(epoch, begin, records(found, epoch, begin))
         return runs
 
-    def _cap(self, after: Mapping[int, int]) -> list[int]:
+    def _end(self, partition: int, number: int) -> int:
+        """Up to which number it is read: numbers have no hole, so this many are there or will be."""
         if self._clock.monotonic() > self._stands_until:
-            return [_NO_END] * len(after)
-        return [self._stands_at.get(partition, 0) for partition in after]
+            return number
+        return min(number, self._stands_at.get(partition, 0))
 
     async def heads(self) -> Heads:
         """Under the lock, so that nothing accepted before `through` can still be on its way to a commit.

@@ -1,6 +1,6 @@
 """Kafka's record batch (format 2), put together from records that are bytes already.
 
-aiokafka's own builder takes every header of every record one by one; the relay sends records that PostgreSQL wrote.
+aiokafka's own builder takes every header of every record one by one; the relay puts most of them together once for all.
 """
 
 import struct
@@ -23,8 +23,7 @@ _MOST_AROUND = 10
 """Bytes around a framed record, at most."""
 
 
-def _length(count: int) -> bytes:
-    """A length as Kafka writes it: doubled, seven bits in a byte, the lowest first."""
+def _written(count: int) -> bytes:
     rest, written = 2 * count, bytearray()
     while rest > 127:
         written.append(rest & 127 | 128)
@@ -33,34 +32,42 @@ def _length(count: int) -> bytes:
     return bytes(written)
 
 
-_LENGTHS = tuple(_length(count) for count in range(8192))
+LENGTHS = tuple(_written(count) for count in range(8192))
+"""`length` of what is short."""
+_PLACES = tuple(_SAME + written for written in LENGTHS)
+"""What stands between a record's length and its key, by its place in the batch."""
+
+
+def length(count: int) -> bytes:
+    """A length as Kafka writes it: doubled, seven bits in a byte, the lowest first."""
+    return LENGTHS[count] if count < len(LENGTHS) else _written(count)
+
+
+def sized(value: bytes) -> bytes:
+    """Bytes with their length before them."""
+    return length(len(value)) + value
 
 
 def frame(key: bytes | None, value: bytes | None, headers: Headers) -> bytes:
     """A record without what depends on its place in a batch: length, attributes, time and offset."""
     listed = list(headers)
-    parts = [_framed(key), _framed(value), _length(len(listed))]
+    parts = [_NONE if one is None else sized(one) for one in (key, value)]
+    parts.append(length(len(listed)))
     for name, said in listed:
-        parts += (_framed(name.encode()), _framed(said))
+        parts += (sized(name.encode()), sized(said))
     return b"".join(parts)
-
-
-def _framed(value: bytes | None) -> bytes:
-    return _NONE if value is None else _length(len(value)) + value
 
 
 class Batch:
     """Framed records as one batch: what aiokafka's producer asks of its own builder, and no more."""
 
     def __init__(self, parts: Sequence[bytes], count: int, milliseconds: int) -> None:
-        body = b"".join(parts)
         self._count = count
-        self._bytes = bytearray(_HEAD.size + len(body))
+        self._bytes = bytearray().join((bytes(_HEAD.size), *parts))
         length = len(self._bytes) - _AFTER_LENGTH
         _HEAD.pack_into(
             self._bytes, 0, 0, length, -1, _FORMAT, 0, 0, count - 1, milliseconds, milliseconds, -1, -1, 0, count
         )
-        self._bytes[_HEAD.size :] = body
         _CRC.pack_into(self._bytes, _CRC_AT, calc_crc32c(memoryview(self._bytes)[_AFTER_CRC:]))
 
     def size(self) -> int:
@@ -85,14 +92,14 @@ def batches(records: Sequence[bytes], milliseconds: int, largest: int) -> Iterat
     parts: list[bytes] = []
     count, size = 0, _HEAD.size
     for record in records:
-        if count and (size + len(record) + _MOST_AROUND > largest or count == len(_LENGTHS)):
+        if count and (size + len(record) + _MOST_AROUND > largest or count == len(LENGTHS)):
             yield Batch(parts, count, milliseconds)
             parts, count, size = [], 0, _HEAD.size
-        place = _LENGTHS[count]
-        inside = len(record) + len(_SAME) + len(place)
-        length = _LENGTHS[inside] if inside < len(_LENGTHS) else _length(inside)
-        parts += (length, _SAME, place, record)
+        place = _PLACES[count]
+        inside = len(place) + len(record)
+        written = LENGTHS[inside] if inside < len(LENGTHS) else length(inside)
+        parts += (written, place, record)
         count += 1
-        size += len(length) + inside
+        size += len(written) + inside
     if count:
         yield Batch(parts, count, milliseconds)

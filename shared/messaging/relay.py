@@ -85,7 +85,7 @@ class StreamRelay:
     clock: Clock
     failpoints: Failpoints
     deadlines: Deadlines = USUAL
-    batch: int = 2000
+    batch: int = 1000
     _acknowledged: dict[int, int] = field(default_factory=dict, init=False)
     """The last number of each partition of which this process knows that the broker has it."""
     _trouble: list[str] = field(default_factory=list, init=False)

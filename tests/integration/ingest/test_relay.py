@@ -301,6 +301,19 @@ async def test_a_stream_that_knows_more_than_the_inbox_stops_the_relay(world: Wo
             await asyncio.wait_for(asyncio.shield(relay), 20)
 
 
+_THIRD = " WHERE seq = (SELECT seq FROM stream WHERE partition = 2 AND number = 3)"
+
+
+@pytest.mark.parametrize("table", ["event", "stream"])
+async def test_an_inbox_with_a_hole_stops_the_relay(world: World, table: str) -> None:
+    """It would give every event behind it another one's number."""
+    async with world.database.write() as writer:
+        await writer.execute("DELETE FROM " + table + _THIRD)  # noqa: S608 - of two names
+    async with world.relaying() as relay:
+        with pytest.raises(StoppedError, match="hole in partition 2"):
+            await asyncio.wait_for(asyncio.shield(relay), 20)
+
+
 _HOLDERS = """SELECT pid FROM pg_locks JOIN pg_database d ON d.oid = database
               WHERE locktype = 'advisory' AND granted AND datname = current_database()"""
 
