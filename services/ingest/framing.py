@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.contracts.entities import event_type
+from shared.contracts.records import CONTRACT
 from shared.messaging.framing import LENGTHS, length, sized
 
 COLUMNS = """e.public, e.event_id, e.subject, to_json(e.occurred_at AT TIME ZONE 'UTC'),
@@ -18,7 +19,7 @@ COLUMNS = """e.public, e.event_id, e.subject, to_json(e.occurred_at AT TIME ZONE
 """What `records` needs of the table `event`, in this order. As JSON an instant is in ISO 8601 whatever the server's
 settings; what is mostly the same from row to row comes as one text, so that one look tells whether it is."""
 
-_ALWAYS = 13
+_ALWAYS = 14
 """Headers that every record has."""
 _TIME, _SUBJECT = sized(b"ce_time"), b"Z" + sized(b"ce_subject")
 
@@ -71,6 +72,7 @@ def _shared(said: str, epoch: int) -> _Shared:
         q_accepted=accepted.strip('"') + "Z",
         q_recorded=recorded.strip('"'),
         q_reconstructed="1" if is_reconstructed else None,
+        q_contract=str(CONTRACT),
         q_epoch=str(epoch),
     )
     return _Shared(

@@ -99,6 +99,7 @@ class StreamRecord:
             "q_accepted": write_instant(self.accepted_at),
             "q_recorded": self.recorded_on.isoformat(),
             "q_reconstructed": "1" if self.reconstructed else None,
+            "q_contract": str(CONTRACT),
             "q_epoch": str(self.epoch),
             "q_number": str(self.number),
             "ce_cause": self.cause,

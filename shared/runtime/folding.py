@@ -84,17 +84,13 @@ async def service_database(settings: ServiceSettings, role: str, *, size: int) -
 
 @asynccontextmanager
 async def bare_database(settings: ServiceSettings, role: str, *, size: int) -> AsyncIterator[Database]:
-    """The same, bound to no build yet.
-
-    PostgreSQL keeps the plan of a statement; one that was made while a table was small must not read it whole later.
-    """
+    """The same, bound to no build yet."""
     async with open_database(
         settings.database_url.get_secret_value(),
         role=role_of(settings.service),
         schemas=(),
         application=f"quintant {settings.service} {role}",
         size=size,
-        planner={"enable_seqscan": "off"},
     ) as database:
         yield database
 

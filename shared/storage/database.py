@@ -207,11 +207,9 @@ async def open_database(
     application: str,
     size: int = 8,
     deadlines: Deadlines | None = None,
-    planner: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Database]:
     """Open a pool whose connections act as `role` and see `schemas` in this order; without any it has to be bound
-    first. No connection is made before it is needed, so a service starts without PostgreSQL and is merely not ready.
-    `planner`: PostgreSQL's settings for how it plans statements."""
+    first. No connection is made before it is needed, so a service starts without PostgreSQL and is merely not ready."""
     limits = deadlines or Deadlines()
     connecting = {
         "dsn": url,
@@ -221,6 +219,7 @@ async def open_database(
             "role": role,
             "application_name": application,
             "jit": "off",
+            "enable_seqscan": "off",  # a plan is kept, also one that was made while its table was empty
             "max_parallel_workers_per_gather": "0",  # to start them takes longer than most questions
             "lock_timeout": _milliseconds(limits.lock),
             "statement_timeout": _milliseconds(limits.statement),
@@ -228,7 +227,6 @@ async def open_database(
             "tcp_keepalives_idle": "10",
             "tcp_keepalives_interval": "5",
             "tcp_keepalives_count": "3",
-            **(planner or {}),
         },
     }
     pool = asyncpg.create_pool(

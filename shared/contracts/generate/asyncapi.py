@@ -26,6 +26,7 @@ EVENT_HEADERS = _WORDS | {
     "q_accepted": "instant of the inbox commit, RFC 3339 in UTC",
     "q_recorded": "business date of the inbox commit, also where q_knownon is reconstructed",
     "q_reconstructed": "1 if it was declared as known when it happened; absent otherwise",
+    "q_contract": "version of the contract under which it was written; a record without it is of version 1",
     "q_epoch": "epoch of the inbox",
     "q_number": "1, 2, 3, … within the partition",
     "traceparent": "W3C Trace Context; may be absent",
@@ -37,7 +38,7 @@ FACT_HEADERS = _WORDS | {
 EPOCH_HEADERS = {
     name: EVENT_HEADERS[name] for name in ("ce_specversion", "ce_type", "ce_source", "ce_id", "q_epoch")
 } | {"q_number": "the last valid number of the epoch before"}
-_OPTIONAL = {"ce_cause", "q_reconstructed", "traceparent"}
+_OPTIONAL = {"ce_cause", "q_contract", "q_reconstructed", "traceparent"}
 
 
 def asyncapi() -> Node:
