@@ -18,6 +18,10 @@ class LoopConfig:
     instance: str
     batch: int = 2000
     """Records of one partition that are applied in one transaction."""
+    few: int = 50
+    rest: float = 0.01
+    """Seconds that a partition rests after so few records or fewer, so that more gather: each transaction costs the
+    machine more than an event, and while many small ones run all services wait for its processors."""
     session_timeout: float = 15.0
     between_hints: float = 1.0
     """Seconds; so much of the stream at most is read again, and skipped, by who takes a partition over."""

@@ -1,7 +1,7 @@
 """The one consumer loop: fetch, decode, put in number order, apply in one transaction, commit offsets as a hint.
 
-Fetching never waits for applying: each partition applies what has gathered while it applied what came before. So a
-batch is as small as the load is, and as large as `LoopConfig.batch` when much waits.
+Fetching never waits for applying: each partition applies what has gathered while it applied what came before, and for
+a moment rests after little. So a batch is as small as the load is, and as large as `LoopConfig.batch` when much waits.
 
 Kafka's offsets decide nothing. A lower or equal number is a duplicate and skipped, the next one is applied, what comes
 after a gap is not: it is searched for once from the start of the partition, then awaited, then it stops the partition.
@@ -230,6 +230,8 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
             del track.waiting[: len(batch)]
             await self._take_batch(consumer, place, track, batch)
             self._went_on.set()
+            if len(batch) <= self._config.few:
+                await asyncio.sleep(self._config.rest)
 
     async def _take_batch(
         self, consumer: AIOKafkaConsumer, place: TopicPartition, track: Track, fetched: Sequence[ConsumerRecord]
