@@ -7,6 +7,9 @@ from shared.messaging.deadlines import Backoff
 from shared.storage.database import Database
 from shared.storage.waiting import channel_of, tell
 
+_GATHER = 0.005
+"""Seconds in which what several partitions have applied gathers."""
+
 
 class Announcer:
     """Tells of much at once only each partition's last number, and locks nothing for those who apply."""
@@ -39,3 +42,4 @@ class Announcer:
                 news, self._applied = self._applied, {}
                 await tell(connection, channel, news)
                 backoff.reset()
+                await asyncio.sleep(_GATHER)
