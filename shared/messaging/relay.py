@@ -28,7 +28,7 @@ from shared.telemetry.metrics import Metrics
 
 _LOG = structlog.get_logger(__name__)
 _MARGIN = 100
-_EVERY = 0.02
+_EVERY = 0.03
 """Seconds between two reads while little comes. A small batch costs the broker and every service more than its events
 do: sent as fast as could be, 500 events a second were in the numbers after twice the time."""
 
