@@ -16,7 +16,7 @@ _AFTER_LENGTH, _CRC_AT, _AFTER_CRC = 12, 17, 21
 _CRC = struct.Struct(">I")
 _FORMAT = 2
 _NONE = b"\x01"
-"""The length of a key or value that is null: minus one."""
+"""The length of a key, value or header that is null: minus one."""
 _SAME = b"\0\0"
 """A record's attributes, and that its time is the batch's."""
 _MOST_AROUND = 10
@@ -43,16 +43,15 @@ def length(count: int) -> bytes:
     return LENGTHS[count] if count < len(LENGTHS) else _written(count)
 
 
-def sized(value: bytes) -> bytes:
-    """Bytes with their length before them."""
-    return length(len(value)) + value
+def sized(value: bytes | None) -> bytes:
+    """Bytes with their length before them. Poison also has headers that are null, and is kept as it was."""
+    return _NONE if value is None else length(len(value)) + value
 
 
 def frame(key: bytes | None, value: bytes | None, headers: Headers) -> bytes:
     """A record without what depends on its place in a batch: length, attributes, time and offset."""
     listed = list(headers)
-    parts = [_NONE if one is None else sized(one) for one in (key, value)]
-    parts.append(length(len(listed)))
+    parts = [sized(key), sized(value), length(len(listed))]
     for name, said in listed:
         parts += (sized(name.encode()), sized(said))
     return b"".join(parts)
