@@ -4,11 +4,9 @@ aiokafka's own builder takes every header of every record one by one; the relay 
 """
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from aiokafka.record.util import calc_crc32c
-
-from shared.contracts.headers import Headers
 
 _HEAD = struct.Struct(">qiibIhiqqqhii")
 """Base offset, length, leader epoch, format, CRC, attributes, last offset, first and last time, producer, records."""
@@ -48,7 +46,7 @@ def sized(value: bytes | None) -> bytes:
     return _NONE if value is None else length(len(value)) + value
 
 
-def frame(key: bytes | None, value: bytes | None, headers: Headers) -> bytes:
+def frame(key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, bytes | None]]) -> bytes:
     """A record without what depends on its place in a batch: length, attributes, time and offset."""
     listed = list(headers)
     parts = [sized(key), sized(value), length(len(listed))]

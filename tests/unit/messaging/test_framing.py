@@ -10,13 +10,15 @@ from hypothesis import strategies as st
 
 from shared.messaging.framing import Batch, batches, frame
 
-Record = tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]
+Record = tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]
 NOW = 1_790_000_000_123
 LARGEST = 900_000
 
 _value = st.one_of(st.none(), st.binary(max_size=200), st.integers(0, 20_000).map(lambda size: b"v" * size))
 records: st.SearchStrategy[list[Record]] = st.lists(
-    st.tuples(_value, _value, st.lists(st.tuples(st.text(max_size=70), st.binary(max_size=150)), max_size=20)),
+    st.tuples(
+        _value, _value, st.lists(st.tuples(st.text(max_size=70), st.none() | st.binary(max_size=150)), max_size=20)
+    ),
     min_size=1,
     max_size=90,
 )
