@@ -10,9 +10,9 @@ import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import KafkaError, ProducerClosed
+from aiokafka.errors import ProducerClosed
 
-from shared.messaging.deadlines import is_cancelled
+from shared.messaging.deadlines import is_cancelled, is_lost
 
 Client: TypeAlias = AIOKafkaProducer | AIOKafkaConsumer | AIOKafkaAdminClient | AIOKafkaClient
 _LOG = structlog.get_logger(__name__)
@@ -26,8 +26,10 @@ async def abandon(client: Client, seconds: float) -> None:
     try:
         async with asyncio.timeout(seconds):
             await _stop(client)
-    except (TimeoutError, KafkaError, OSError, asyncio.CancelledError) as error:
+    except (OSError, RuntimeError, asyncio.CancelledError) as error:
         await _cut(client)
+        if isinstance(error, RuntimeError) and not is_lost(error):
+            raise
         if isinstance(error, asyncio.CancelledError) and is_cancelled():
             raise
         _LOG.warning("kafka_client_abandoned", error=type(error).__name__)

@@ -32,12 +32,22 @@ async def within(seconds: float, call: Awaitable[Result], doing: str) -> Result:
             return await call
     except TimeoutError as error:
         raise UnavailableError(f"Kafka did not answer within {seconds:g} s while {doing}") from error
-    except (KafkaError, OSError) as error:
+    except (OSError, RuntimeError) as error:  # a KafkaError is a RuntimeError
+        if not is_lost(error):
+            raise
         raise UnavailableError(f"Kafka failed while {doing}: {type(error).__name__}") from error
     except asyncio.CancelledError as error:
         if is_cancelled():
             raise
         raise UnavailableError(f"Kafka's client gave up while {doing}") from error
+
+
+def is_lost(error: OSError | RuntimeError) -> bool:
+    """Whether the broker or a connection to it was lost, and nothing is wrong with us.
+
+    Of a connection that is closed uvloop says so with a RuntimeError; aiokafka expects an OSError and lets it escape.
+    """
+    return isinstance(error, OSError | KafkaError) or "the handler is closed" in str(error)
 
 
 def is_cancelled() -> bool:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
 import pytest
+import uvloop
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.client import AIOKafkaClient
@@ -129,3 +130,29 @@ async def test_when_we_are_cancelled_nothing_is_left_either(
         leaving.cancel()
         with pytest.raises(asyncio.CancelledError):
             await leaving
+
+
+def test_a_connection_that_uvloop_has_closed_is_a_lost_connection(broker: Server) -> None:
+    """uvloop raises a RuntimeError there: it ended aiokafka's task of metadata, and then whoever stopped the client."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(asyncio.wait_for(write_to_what_is_closed(broker.address), 60))
+
+
+async def write_to_what_is_closed(address: str) -> None:
+    host, _, port = address.rpartition(":")
+    _, writer = await asyncio.open_connection(host, int(port))
+    writer.transport.abort()
+    with suppress(OSError):
+        await writer.wait_closed()
+
+    async def write() -> None:
+        writer.write(b"asked")
+
+    with pytest.raises(UnavailableError):
+        await within(5, write(), "writing")
+    client = await asking(address, "")
+    client._sync_task.cancel()
+    client._sync_task = asyncio.create_task(write())
+    await asyncio.wait([client._sync_task])
+    assert isinstance(client._sync_task.exception(), RuntimeError)
+    await abandon(client, 5)

@@ -18,6 +18,7 @@ from shared.kernel.journal import Journal, Value
 from shared.kernel.tokens import Token
 from shared.sales.references import Key
 from shared.storage.progress import Mark, save_mark
+from shared.storage.waiting import Lookout
 from tests.integration.metrics_read.app import READER, Caller, HandClock, application, calling, questions_on
 from tests.integration.metrics_read.books import fold_all, open_books, said
 
@@ -326,7 +327,9 @@ async def test_two_currencies_in_one_sum_is_its_own_problem(company: Caller) -> 
 
 async def test_waiting_for_what_is_not_there_yet_is_bounded(company: Caller, database_url: str, tmp_path: Any) -> None:
     async with open_books(database_url) as database:
-        questions = replace(questions_on(database, HandClock()), clock=SystemClock(), wait_seconds=0.05)
+        clock = SystemClock()
+        lookout = Lookout(database, clock)
+        questions = replace(questions_on(database, HandClock()), clock=clock, lookout=lookout, wait_seconds=0.05)
         async with calling(application(questions, tmp_path)) as caller:
             applied = Token.of(1, [(0, 6), (1, 5)]).encode()
             assert await caller.value("order-count", after=applied) == 4
