@@ -116,10 +116,11 @@ def _run_task(home: Home, name: str, module: tuple[str, str], env: Mapping[str, 
 
 def start(home: Home, role: Role, port: int, env: Mapping[str, str], *, tree: Path = PROJECT) -> Part:
     """Start one process of the code in `tree` without waiting for it."""
+    path = [str(tree) if part == str(PROJECT) else part for part in env["PYTHONPATH"].split(os.pathsep)]
     process = processes.spawn(
         [sys.executable, "-m", f"services.{role.service}", role.kind],
         log=home.fresh_log(role.name),
-        env={**env, role.port_variable: str(port), NAME_VARIABLE: role.name},
+        env={**env, "PYTHONPATH": os.pathsep.join(path), role.port_variable: str(port), NAME_VARIABLE: role.name},
         cwd=tree,
     )
     return Part(process, f"http://{_reachable(env)}:{port}", made_from(role, env))
