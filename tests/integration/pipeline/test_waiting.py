@@ -1,7 +1,7 @@
 """Waiting for one's own writes: as short as it can be, never longer than allowed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
@@ -16,6 +16,7 @@ from shared.messaging.announcing import Announcer
 from shared.storage.database import Database
 from shared.storage.position import Applied, Position, advance, take_position
 from shared.storage.waiting import Lookout, channel_of, tell
+from tests.integration.core.waiting import until
 from tests.integration.pipeline.conftest import clear
 
 CLOCK = SystemClock()
@@ -75,8 +76,12 @@ async def listening(database: Database, seldom: float = NEVER) -> AsyncIterator[
     """Somebody who listens, and a worker who tells."""
     lookout, announcer = Lookout(database, CLOCK, seldom=seldom), Announcer(database)
     tasks = [asyncio.create_task(job()) for job in (lookout.listen, announcer.run)]
+
+    async def is_listening() -> bool:
+        return lookout.is_listening
+
     try:
-        await until(lambda: lookout.is_listening)
+        await until(is_listening)
         yield lookout, announcer
     finally:
         for task in tasks:
@@ -84,12 +89,6 @@ async def listening(database: Database, seldom: float = NEVER) -> AsyncIterator[
         for task in tasks:
             with suppress(asyncio.CancelledError):
                 await task
-
-
-async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not true():  # noqa: ASYNC110 - the server says it in its own time
-            await asyncio.sleep(0.001)
 
 
 async def applied(database: Database, before: Position, number: int) -> Position:
