@@ -7,7 +7,6 @@ import struct
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any
 
 from shared.kernel.ledger import Cell, Dimensions, Ledger, Measures
@@ -22,6 +21,7 @@ _NULL = struct.pack(">i", -1)
 _ZERO_DAY = date(2000, 1, 1).toordinal()
 _NEGATIVE = struct.pack(">H", 0x4000)
 _BASE_DIGITS = 4
+_MOST = 65_536
 
 _whole = struct.Struct(">ii").pack
 _long = struct.Struct(">iq").pack
@@ -51,7 +51,7 @@ class PostingRows:
                 place = places[dimensions] = _join(self._dimensions, dimensions)
             if (amounts := all_amounts.get(measures)) is None:
                 amounts = all_amounts[measures] = _join(self._measures, measures)
-            pieces += (begin, _date(known_on), _date(day), _known_text(fact), place, amounts)
+            pieces += (begin, _DAYS[known_on], _DAYS[day], _TEXTS[fact], place, amounts)
         self.count += len(cells)
 
     def packed(self) -> bytes:
@@ -59,8 +59,24 @@ class PostingRows:
         return b"".join((*self._pieces, _TRAILER))
 
 
-def _join(encoders: Iterable[Encode], values: Iterable[object]) -> bytes:
-    return b"".join([_NULL if one is None else encode(one) for encode, one in zip(encoders, values, strict=True)])
+class _Encoded(dict[Any, bytes]):
+    """What was encoded before is found without a call of Python: stages, members, products and amounts come again and
+    again. It is all forgotten when it grows too large."""
+
+    def __init__(self, encode: Encode) -> None:
+        super().__init__()
+        self._encode = encode
+
+    def __missing__(self, value: Any) -> bytes:
+        if len(self) >= _MOST:
+            self.clear()
+        encoded = _NULL if value is None else self._encode(value)
+        self[value] = encoded
+        return encoded
+
+
+def _join(encoded: Iterable[_Encoded], values: Iterable[object]) -> bytes:
+    return b"".join([known[one] for known, one in zip(encoded, values, strict=True)])
 
 
 def _text(value: str) -> bytes:
@@ -68,20 +84,14 @@ def _text(value: str) -> bytes:
     return len(encoded).to_bytes(4, "big") + encoded
 
 
-_known_text = lru_cache(maxsize=65536)(_text)
-"""Stages, members, products and customers come again and again."""
-
-
-@lru_cache(maxsize=4096)
 def _date(day: date) -> bytes:
     return _whole(4, day.toordinal() - _ZERO_DAY)
 
 
-@lru_cache(maxsize=65536)
 def _numeric(value: Decimal) -> bytes:
     """Digits in base 10,000, with as many after the point as the number needs."""
     if value < 0:  # what is taken back was mostly posted just before; unary minus would round
-        packed = _numeric(value.copy_negate())
+        packed = _NUMERICS[value.copy_negate()]
         return packed[:8] + _NEGATIVE + packed[10:]
     whole, _, fraction = plain(value).partition(".")
     whole = whole.zfill(-(-len(whole) // _BASE_DIGITS) * _BASE_DIGITS)
@@ -96,9 +106,10 @@ def _numeric(value: Decimal) -> bytes:
     return len(body).to_bytes(4, "big") + body
 
 
-_DIMENSION: Mapping[type, Encode] = {
-    str: _known_text,
-    int: lambda value: _whole(4, value),
-    bool: lambda value: b"\0\0\0\1\1" if value else b"\0\0\0\1\0",
+_TEXTS, _DAYS, _NUMERICS = _Encoded(_text), _Encoded(_date), _Encoded(_numeric)
+_DIMENSION: Mapping[type, _Encoded] = {
+    str: _TEXTS,
+    int: _Encoded(lambda value: _whole(4, value)),
+    bool: _Encoded(lambda value: b"\0\0\0\1\1" if value else b"\0\0\0\1\0"),
 }
-_MEASURE: Mapping[type, Encode] = {int: lambda value: _long(8, value), Decimal: _numeric}
+_MEASURE: Mapping[type, _Encoded] = {int: _Encoded(lambda value: _long(8, value)), Decimal: _NUMERICS}

@@ -31,8 +31,9 @@ class _Said(msgspec.Struct, array_like=True):
     said: dict[str, object]
 
 
-_Cell = tuple[str, int, int, str, Dimensions, Measures]
-"""Ledger, day of learning, day, fact, dimensions, measures."""
+_Cell = tuple[str, int, int, str, Dimensions | int, Measures | int]
+"""Ledger, day of learning, day, fact, dimensions, measures; of the last two, what an earlier cell of the part says
+already is only the place of that cell."""
 _Part = tuple[list[_Cell], list[tuple[str, str]] | None]
 """Cells, and all keys asked for, if they are others than before."""
 
@@ -79,26 +80,46 @@ def _assertion(said: _Said) -> Assertion:
 
 def pack_posted(cells: Mapping[Cell, Measures], asked: Iterable[Key] | None) -> bytes:
     """One part: what an entity posts now, and all reference keys that it asked for; None: those of the part before."""
-    amounts = {id(measures): measures for measures in cells.values()}  # most cells share a few of them
-    written = {
-        place: tuple([plain(one) if isinstance(one, Decimal) else one for one in measures])
-        for place, measures in amounts.items()
-    }
-    rows = [  # each a _Cell; equal numbers are written alike, wherever they were summed
-        (ledger, known_on.toordinal(), day.toordinal(), fact, dimensions, written[id(measures)])
-        for (ledger, known_on, day, fact, dimensions), measures in cells.items()
-    ]
+    rows: list[_Cell] = []
+    places: dict[Dimensions, int] = {}
+    amounts: dict[Measures, int] = {}
+    for at, ((ledger, known_on, day, fact, dimensions), measures) in enumerate(cells.items()):
+        place, amount = places.setdefault(dimensions, at), amounts.setdefault(measures, at)
+        rows.append(
+            (
+                ledger,
+                known_on.toordinal(),
+                day.toordinal(),
+                fact,
+                dimensions if place == at else place,
+                _written(measures) if amount == at else amount,
+            )
+        )
     return _pack((rows, None if asked is None else sorted(asked)))
+
+
+def _written(measures: Measures) -> Measures | tuple[str | int, ...]:
+    """Equal numbers are written alike, wherever they were summed."""
+    return tuple([one if type(one) is int else plain(one) for one in measures])
 
 
 def unpack_posted(parts: Iterable[bytes]) -> Cells:
     """All that was packed, part by part added up."""
     cells: Cells = {}
     for part, _ in map(_read_part, parts):
-        for ledger, known_on, day, fact, dimensions, measures in part:
-            cell = Cell(ledger, date.fromordinal(known_on), date.fromordinal(day), fact, dimensions)
-            post(cells, cell, measures)
+        for ledger, known_on, day, fact, place, amount in part:
+            dimensions, measures = _meant(part, place, amount)
+            post(cells, Cell(ledger, date.fromordinal(known_on), date.fromordinal(day), fact, dimensions), measures)
     return cells
+
+
+def _meant(part: list[_Cell], place: Dimensions | int, amount: Measures | int) -> tuple[Dimensions, Measures]:
+    """Of a cell that may say only where they stand."""
+    if type(place) is int:
+        place = part[place][4]
+    if type(amount) is int:
+        amount = part[amount][5]
+    return place, amount
 
 
 def unpack_standing(parts: Iterable[bytes]) -> Standing:
@@ -110,7 +131,8 @@ def unpack_standing(parts: Iterable[bytes]) -> Standing:
     days: dict[int, date] = {}
     for part, keys in map(_read_part, parts):
         asked = asked if keys is None else keys
-        for ledger, known_on, ordinal, fact, dimensions, measures in part:
+        for ledger, known_on, ordinal, fact, place, amount in part:
+            dimensions, measures = _meant(part, place, amount)
             if (day := days.get(ordinal)) is None:
                 day = days[ordinal] = date.fromordinal(ordinal)
             post(balance, (ledger, day, fact, dimensions), measures)

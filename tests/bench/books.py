@@ -89,11 +89,13 @@ CROSS JOIN LATERAL (SELECT (chance(id, 104) * 500)::int % 500 AS good, (chance(i
   CASE WHEN chance(id, 106) < 0.4 THEN 'won' ELSE 'lost' END AS closed) AS deal
 CROSS JOIN LATERAL (VALUES
   (1, 'created', 'prospecting', born, 1), (1, 'open', 'prospecting', event.day, 1),
-  (1, 'reached', 'prospecting', born, 1), (1, 'undecided', 'prospecting', born, 1),
+  (1, 'undecided', 'prospecting', born, 1),
   (2, 'open', 'prospecting', event.day, -1), (2, 'open', 'qualification', event.day, 1),
   (2, 'undecided', 'prospecting', born, -1), (2, 'advanced', 'prospecting', born, 1),
-  (2, 'reached', 'qualification', event.day, 1),
+  (2, 'undecided', 'qualification', event.day, 1),
   (3, 'open', 'qualification', event.day, -1), (3, closed, closed, event.day, 1),
+  (3, 'undecided', 'qualification', born + (event.day - born) / 2, -1),
+  (3, CASE closed WHEN 'won' THEN 'advanced' ELSE 'dropped' END, 'qualification', born + (event.day - born) / 2, 1),
   (3, CASE WHEN closed = 'won' THEN 'created-won' END, 'prospecting', born, 1)) AS posted (at, fact, stage, day, sign)
 WHERE kind = 'deal' AND at = step AND fact IS NOT NULL
 ORDER BY known_on, number, partition"""

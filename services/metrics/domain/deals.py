@@ -1,6 +1,6 @@
 """What a deal posts: the open stock as it stands and moves, and when it was created, won, lost and reached a stage.
 
-Facts: open, created, created-won, won, lost, reached, advanced, undecided.
+Facts: open, created, created-won, won, lost; of each stage that it reached one of advanced, dropped, undecided.
 """
 
 from collections.abc import Sequence
@@ -120,15 +120,11 @@ class _Flows:
             self._post((fact,), closed.day, closed.stage, days=(closed.day - self._created).days)
 
     def post_stages(self) -> None:
-        """Each stage that it reached, and whether it went further, may still do so, or (neither) was lost there."""
+        """What became of it in each stage that it reached: it went further, was lost there, or may still do either."""
         reached, furthest = self._reached()
+        last = "undecided" if self._now.is_open else "dropped"
         for rank, day in enumerate(reached):
-            facts = ["reached"]
-            if rank < furthest:
-                facts.append("advanced")
-            elif self._now.is_open:
-                facts.append("undecided")
-            self._post(tuple(facts), day, self._stages[rank])
+            self._post(("advanced" if rank < furthest else last,), day, self._stages[rank])
 
     def _reached(self) -> tuple[list[date], int]:
         """The first day at or beyond each open stage, and the rank of the furthest stage (-1: none, won is last)."""

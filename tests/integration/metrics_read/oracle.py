@@ -168,7 +168,8 @@ def _average(found: Sequence[Posting], asked: Slice) -> Decimal | None:
 
 def _conversion(found: Sequence[Posting], asked: Slice) -> Decimal | None:
     now = within(found, asked)
-    return ratio(add(now, "advanced", "deals"), add(now, "reached", "deals") - add(now, "undecided", "deals"), 10)
+    advanced = add(now, "advanced", "deals")
+    return ratio(advanced, advanced + add(now, "dropped", "deals"), 10)
 
 
 def _gross_profit(found: Sequence[Posting], asked: Slice) -> Any:

@@ -30,7 +30,7 @@ from tests.integration.metrics_read.books import COMPANY, open_books, set_positi
 FIRST, LAST = date(2025, 12, 20), date(2026, 3, 10)
 SIZE, APPLIED = 120, 10
 FACTS = {
-    "deal_postings": ("open", "created", "created-won", "won", "lost", "reached", "advanced", "undecided"),
+    "deal_postings": ("open", "created", "created-won", "won", "lost", "advanced", "dropped", "undecided"),
     "trade_postings": (
         "order", "ordered", "shipped", "returned", "invoiced", "credited-return", "credited-allowance",
         "credited-correction", "billable-shipped", "billable-returned", "billable-invoiced", "billable-credited",

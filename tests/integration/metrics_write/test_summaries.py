@@ -46,7 +46,7 @@ QUESTIONS = (
 )
 
 FACTS: Mapping[str, Sequence[str]] = {
-    "deal_postings": ("open", "created", "won", "lost", "reached"),
+    "deal_postings": ("open", "created", "won", "lost", "advanced", "dropped", "undecided"),
     "trade_postings": ("ordered", "order", "shipped", "billable-invoiced"),
     "cash_postings": ("received", "bill-pending", "on-account"),
 }

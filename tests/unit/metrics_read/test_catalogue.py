@@ -10,7 +10,7 @@ from services.metrics.domain.kpis.__main__ import PAGE, main
 from services.metrics.domain.kpis.declaration import Kind, Kpi, Quotient, Unit
 
 FACTS = {
-    "deal_postings": {"open", "created", "created-won", "won", "lost", "reached", "advanced", "undecided"},
+    "deal_postings": {"open", "created", "created-won", "won", "lost", "advanced", "dropped", "undecided"},
     "trade_postings": {
         "order", "ordered", "shipped", "returned", "invoiced", "credited-return", "credited-allowance",
         "credited-correction", "billable-shipped", "billable-returned", "billable-invoiced", "billable-credited",

@@ -19,6 +19,7 @@ from tests.unit.metrics_write.partition import as_known, stock, told
 from tests.unit.metrics_write.stories import COMPANY as STORY_COMPANY
 from tests.unit.metrics_write.stories import Told, days, journals, of_a_product, reference_data, stories
 
+OUTCOMES = ("advanced", "dropped", "undecided")
 _SETTINGS = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
@@ -70,14 +71,21 @@ def test_a_deal_is_created_and_closed_once_if_it_exists(story: list[Told]) -> No
 
 @given(stories("deal"))
 @_SETTINGS
-def test_each_stage_reached_was_left_forward_or_may_still_be_or_was_lost(story: list[Told]) -> None:
-    by_stage: dict[tuple[object, ...], dict[str, int]] = {}
-    for (_, day, fact, dimensions), measures in as_known(told(story)).items():
-        if fact in ("reached", "advanced", "undecided"):
-            facts = by_stage.setdefault((day, *dimensions), {})
-            facts[fact] = facts.get(fact, 0) + int(measures[0])
-    for facts in by_stage.values():
-        assert facts.get("advanced", 0) + facts.get("undecided", 0) <= facts["reached"]
+def test_of_each_stage_reached_a_deal_tells_once_what_became_of_it(story: list[Told]) -> None:
+    view = View(reference_data(story), date.max)
+    for key, journal in journals(story).items():
+        last = deal_life(known(journal, date.max), view, STORY_COMPANY)[-1]
+        cells = now(fold(STORY_COMPANY, key, journal, reference_data(story)).owed)
+        outcomes = [(DealDimensions(*where).stage, fact) for fact, _, where in cells if fact in OUTCOMES]
+        stages = STORY_COMPANY.pipelines.stages.get(last.pipeline, ())[: len(outcomes)]
+        assert sorted(stage for stage, _ in outcomes) == sorted(stages)  # the first ones, each once
+        became = dict(outcomes)
+        assert all(became[stage] == "advanced" for stage in stages[:-1])
+        if not last.alive:
+            assert not stages
+        elif stages:
+            ends = {"won": "advanced", "lost": "dropped"}
+            assert became[stages[-1]] == ends.get(last.stage, "undecided")
 
 
 @given(of_a_product("deal", {"product_id": "bolt"}))
@@ -120,7 +128,7 @@ def test_the_list_price_is_that_of_the_facts_own_day() -> None:
     )
     assert value_of(cells, "created", day=date(2026, 3, 1)) == (1, "30")
     assert value_of(cells, "created-won", day=date(2026, 3, 1)) == (1, "30")
-    assert value_of(cells, "reached", day=date(2026, 3, 8)) == (1, "30")
+    assert value_of(cells, "advanced", day=date(2026, 3, 8)) == (1, "30")
     assert value_of(cells, "won", day=date(2026, 3, 20)) == (1, "60")
     for evening, value in (("2026-03-09", "30"), ("2026-03-14", "30"), ("2026-03-15", "60"), ("2026-03-19", "60")):
         assert value_of(cells, "open", until=evening) == (1, value)  # a new price alone does not value a stock anew
@@ -168,7 +176,7 @@ def test_states_of_one_day_net_out() -> None:
         said("2026-03-01", "3", hour=10, stage="lost"),
     )
     assert not [cell for cell in cells if cell.fact == "open"]
-    assert value_of(cells, "reached", stage="qualification", day=date(2026, 3, 1)) == (1, "100")
+    assert value_of(cells, "dropped", stage="qualification", day=date(2026, 3, 1)) == (1, "100")
     assert value_of(cells, "lost", days=0) == (1, "100")
 
 
@@ -251,18 +259,13 @@ def test_a_deal_that_jumps_has_reached_what_it_jumped_over() -> None:
     found = {
         (cell[0], cell[1].day, DealDimensions(*cell[2]).stage)  # type: ignore[misc]
         for cell in now(cells)
-        if cell[0] in ("reached", "advanced", "undecided")
+        if cell[0] in OUTCOMES
     }
     assert found == {
-        ("reached", 1, "prospecting"),
         ("advanced", 1, "prospecting"),
-        ("reached", 1, "qualification"),
         ("advanced", 1, "qualification"),
-        ("reached", 8, "needs-analysis"),
         ("advanced", 8, "needs-analysis"),
-        ("reached", 8, "solution-presentation"),
         ("advanced", 8, "solution-presentation"),
-        ("reached", 8, "proposal-negotiation"),
         ("undecided", 8, "proposal-negotiation"),
     }
 
@@ -273,7 +276,7 @@ def test_lost_is_never_beyond_a_stage() -> None:
         said("2026-03-01", "1", stage="qualification", amount=usd("100")),
         said("2026-03-08", "2", stage="lost"),
     )
-    assert value_of(cells, "reached", stage="qualification") == (1, "100")
+    assert value_of(cells, "dropped", stage="qualification") == (1, "100")
     assert value_of(cells, "advanced", stage="qualification") is None
     assert value_of(cells, "undecided") is None
 

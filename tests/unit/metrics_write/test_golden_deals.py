@@ -97,15 +97,16 @@ def test_the_cycle_is_told_in_days(rows: list[Row], golden: dict[str, Any]) -> N
 
 def test_whoever_reached_a_stage_went_on_or_may_still_or_was_lost(rows: list[Row], golden: dict[str, Any]) -> None:
     stages = golden["stage_counts"]
-    at: dict[str, Counter[str]] = {fact: Counter() for fact in ("reached", "advanced", "undecided")}
+    at: dict[str, Counter[str]] = {fact: Counter() for fact in ("advanced", "dropped", "undecided")}
     for cell, dimensions, measures in rows:
         if cell.fact in at:
             at[cell.fact][dimensions.stage] += measures.deals
     engaged = stages["Won"] + stages["Lost"] + stages["Engaging"]
-    assert at["reached"]["prospecting"] == engaged + stages["Prospecting"]
     assert at["advanced"]["prospecting"] == engaged
     assert at["undecided"]["prospecting"] == stages["Prospecting"]
-    assert at["reached"]["qualification"] == engaged
+    assert at["dropped"]["prospecting"] == 0
     assert at["advanced"]["qualification"] == stages["Won"]
     assert at["undecided"]["qualification"] == stages["Engaging"]
-    assert at["reached"]["proposal-negotiation"] == at["advanced"]["proposal-negotiation"] == stages["Won"]
+    assert at["dropped"]["qualification"] == stages["Lost"]
+    assert at["advanced"]["proposal-negotiation"] == stages["Won"]
+    assert at["dropped"]["proposal-negotiation"] == at["undecided"]["proposal-negotiation"] == 0

@@ -163,13 +163,7 @@ _RATES = (
         formulas=_one(
             Quotient(
                 (_part("advanced", "advanced"),),
-                (
-                    Part(
-                        "decided",
-                        DEALS,
-                        (Term(1, "reached", Measure.COUNT), Term(-1, "undecided", Measure.COUNT)),
-                    ),
-                ),
+                (_part("decided", "advanced", "dropped"),),
             )
         ),
         words="Of the deals that reached the stage in the period: those that later reached a further stage ÷ those "
@@ -177,7 +171,10 @@ _RATES = (
         null_rule="No value where nothing is decided yet.",
         dimensions=("stage", *_SLICES),
         sliced_by=("pipeline", "stage"),
-        beside=(Beside(_part("reached", "reached")), Beside(_part("undecided", "undecided"))),
+        beside=(
+            Beside(_part("reached", "advanced", "dropped", "undecided")),
+            Beside(_part("undecided", "undecided")),
+        ),
         digits=10,
     ),
 )

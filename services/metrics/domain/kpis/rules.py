@@ -38,7 +38,7 @@ RULES = """## How facts come about
   A deal is *open* unless it ended or its stage is `won` or `lost`; `unmapped` is open.
 - **What a deal is worth on a day**: its `amount`; else the list price of its product on that day × `quantity` (1 if
   unsaid), counted as `estimated`; else nothing, counted as `unvalued`.
-- **Flows** (`created`, `created-won`, `won`, `lost`, `reached`, `advanced`, `undecided`) are told of deals that have
+- **Flows** (`created`, `created-won`, `won`, `lost`, `advanced`, `dropped`, `undecided`) are told of deals that have
   not ended by what is known: a deal that ended leaves every flow, on all days. They stand under what the deal says
   now (owner, customer, product, channel, business line, pipeline), with team, sector and category of the day of the
   fact, and are worth what the deal as it is now is worth on the day of the fact, at the rate of that day.
@@ -47,9 +47,9 @@ RULES = """## How facts come about
     - `won` and `lost` on the **closing date**: the day on which the present unbroken run of that stage began. Another
       stage breaks a run, and so does an end. `days` is the closing date less the day of creation, and may be
       negative.
-    - `reached`, for each open stage up to the furthest one, on **the first day on which it was at or beyond it** in
-      its present pipeline while it had not ended; `won` is beyond all stages, `lost` and `unmapped` are nowhere.
-      `advanced` on the same day if it ever was further; `undecided` on the same day if it was not and is open now.
+    - For each open stage up to the furthest one, on **the first day on which it was at or beyond it** in its present
+      pipeline while it had not ended, one of: `advanced` if it ever was further; else `undecided` if it is open now;
+      else `dropped`. `won` is beyond all stages, `lost` and `unmapped` are nowhere. All three together reached it.
 - **Stock** (`open`): the deals that are open on an evening. They stand under what each said then, with team,
   customer, sector and category of that evening: they move when these do. A stock **enters** on a day, is worth what
   it is worth on that day, at the rates of that day, and is not valued again by a later price or rate. It enters anew,
