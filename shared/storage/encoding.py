@@ -31,6 +31,8 @@ class _Said(msgspec.Struct, array_like=True):
     said: dict[str, object]
 
 
+_Written = tuple[int | Decimal | str, ...]
+"""Measures; decimals are written as text."""
 _Cell = tuple[str, int, int, str, Dimensions | int, Measures | int]
 """Ledger, day of learning, day, fact, dimensions, measures; of the last two, what an earlier cell of the part says
 already is only the place of that cell."""
@@ -80,10 +82,13 @@ def _assertion(said: _Said) -> Assertion:
 
 def pack_posted(cells: Mapping[Cell, Measures], asked: Iterable[Key] | None) -> bytes:
     """One part: what an entity posts now, and all reference keys that it asked for; None: those of the part before."""
-    rows: list[_Cell] = []
+    rows: list[tuple[str, int, int, str, Dimensions | int, _Written | int]] = []
     places: dict[Dimensions, int] = {}
     amounts: dict[Measures, int] = {}
+    of: str | None = None
     for at, ((ledger, known_on, day, fact, dimensions), measures) in enumerate(cells.items()):
+        if ledger != of:  # equal values of two ledgers may be of other types
+            places, amounts, of = {}, {}, ledger
         place, amount = places.setdefault(dimensions, at), amounts.setdefault(measures, at)
         rows.append(
             (
@@ -98,9 +103,9 @@ def pack_posted(cells: Mapping[Cell, Measures], asked: Iterable[Key] | None) -> 
     return _pack((rows, None if asked is None else sorted(asked)))
 
 
-def _written(measures: Measures) -> Measures | tuple[str | int, ...]:
+def _written(measures: Measures) -> _Written:
     """Equal numbers are written alike, wherever they were summed."""
-    return tuple([one if type(one) is int else plain(one) for one in measures])
+    return tuple([plain(one) if isinstance(one, Decimal) else one for one in measures])
 
 
 def unpack_posted(parts: Iterable[bytes]) -> Cells:
@@ -114,12 +119,12 @@ def unpack_posted(parts: Iterable[bytes]) -> Cells:
 
 
 def _meant(part: list[_Cell], place: Dimensions | int, amount: Measures | int) -> tuple[Dimensions, Measures]:
-    """Of a cell that may say only where they stand."""
-    if type(place) is int:
+    """Of a cell that may say only where they stand: there they are written out."""
+    if isinstance(place, int):
         place = part[place][4]
-    if type(amount) is int:
+    if isinstance(amount, int):
         amount = part[amount][5]
-    return place, amount
+    return place, amount  # type: ignore[return-value]
 
 
 def unpack_standing(parts: Iterable[bytes]) -> Standing:

@@ -1,6 +1,6 @@
 """Where a fact stands and what it is worth on its business day. Each question is looked up once for one view."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date
 from decimal import Decimal
 from functools import partial
@@ -42,8 +42,14 @@ class Whereabouts:
         self._more = stretches
         self._found: list[tuple[date, date, Where]] = []
 
-    def over(self, start: date, end: date) -> Iterator[tuple[date, date, Where]]:
+    def over(self, start: date, end: date) -> Iterable[tuple[date, date, Where]]:
         """[start, end) cut where they move."""
+        for begun, stop, where in self._found:  # mostly they do not move at all
+            if begun <= start and end <= stop:
+                return ((start, end, where),)
+        return self._cut(start, end)
+
+    def _cut(self, start: date, end: date) -> Iterator[tuple[date, date, Where]]:
         for index in count():
             if index == len(self._found):
                 self._found.append(next(self._more))

@@ -5,6 +5,7 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import TypeVar
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -84,6 +85,36 @@ def test_parts_of_what_was_posted_add_up(
         parts.append(pack_posted(change, None))
     assert unpack_posted(parts) == standing
     assert unpack_standing(parts).balance == balance_of(standing)
+
+
+def test_what_many_cells_say_is_packed_once() -> None:
+    day, owner, amount = date(2026, 3, 1), "a member with a long name", Sums(1, Decimal("12.5"), 0)
+    alike: Cells = {Cell("mini", day, day, fact, (owner, None)): amount for fact in ("advanced", "created", "open")}
+    packed = pack_posted(alike, None)
+    assert unpack_posted([packed]) == alike
+    assert packed.count(owner.encode()) == packed.count(b"12.5") == 1
+
+
+def test_a_part_that_says_it_in_full_is_read_too() -> None:
+    day, amount = date(2026, 3, 1), Sums(1, Decimal("12.5"), 0)
+    cells: Cells = {Cell("mini", day, day, fact, ("ann", None)): amount for fact in ("created", "open")}
+    rows = [
+        ("mini", day.toordinal(), day.toordinal(), fact, ("ann", None), (1, "12.5", 0)) for fact in ("created", "open")
+    ]
+    assert unpack_posted([msgspec.msgpack.encode((rows, None))]) == cells
+
+
+def test_equal_values_of_two_ledgers_keep_their_types() -> None:
+    day = date(2026, 3, 1)
+    told: Cells = {
+        Cell("one", day, day, "open", (True, None)): (1, Decimal(2)),
+        Cell("two", day, day, "open", (1, None)): (Decimal(1), 2),
+    }
+    types = [
+        [*map(type, cell.dimensions), *map(type, sums)]
+        for cell, sums in unpack_posted([pack_posted(told, None)]).items()
+    ]
+    assert types == [[*map(type, cell.dimensions), *map(type, sums)] for cell, sums in told.items()]
 
 
 def test_the_keys_asked_for_are_those_of_the_last_part_that_says_any() -> None:
