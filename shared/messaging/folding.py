@@ -7,7 +7,7 @@ What was learned no earlier than the last posting is folded since that day; only
 days, needs the whole life of its entity and all its postings.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
 from datetime import date
 from itertools import groupby
@@ -35,9 +35,9 @@ CHUNK = 500
 """Entities folded again in one transaction."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Change:
-    """What one run did to one entity."""
+    """What one run did to one entity. Never changed; not frozen, for that makes it slow to make."""
 
     before: Entity
     after: Entity
@@ -53,7 +53,7 @@ Fold = Callable[[Entity, Journal, References, Since | None], Folded]
 """Pure: an entity as it was, its journal as it is and the references → what it ought to have posted, all told or, if it
 may begin there, since a day. (`timeline` does both; who posts nothing need not care.)"""
 
-Revive = Callable[[Entity, References], object]
+Revive = Callable[[Entity, References], Sized | None]
 """Pure: an entity that is not in memory, and the references that it was folded with → the model of that fold."""
 
 Save = Callable[[Writer, int, int, Sequence[Change], References], Awaitable[None]]
@@ -63,7 +63,7 @@ Say = Callable[[Sequence[Change], References], Sequence[Message]]
 """What a service has to say about the changes."""
 
 
-def _no_model(_entity: Entity, _references: References) -> object:
+def _no_model(_entity: Entity, _references: References) -> None:
     return None
 
 
@@ -282,9 +282,9 @@ class FoldingLane:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _News:
-    """An entity about which, or about whose references, something is new."""
+    """An entity about which, or about whose references, something is new. Never changed, as a change."""
 
     before: Entity
     said: Sequence[Assertion]

@@ -1,7 +1,6 @@
 """What a lane keeps in memory of the entities that it met last. It is forgotten with the lane."""
 
 from collections import OrderedDict
-from collections.abc import Sized
 from dataclasses import dataclass, field
 
 from shared.sales.references import Key
@@ -34,5 +33,5 @@ class Memory:
 
 
 def _size(entity: Entity) -> int:
-    model = len(entity.model) if isinstance(entity.model, Sized) else 0
+    model = 0 if entity.model is None else len(entity.model)
     return 1 + len(entity.journal) + len(entity.standing.balance) + model

@@ -1,7 +1,7 @@
 """The timeline of an entity: for each day on which we learned something that matters, what that knowledge changed."""
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sized
 from dataclasses import dataclass, field
 from datetime import date
 from typing import NamedTuple, TypeVar
@@ -23,9 +23,10 @@ class Since(NamedTuple):
     """What is posted already; none of it with a later day of learning than `day`."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Folded:
-    """What an entity ought to have posted, and every reference key on which that depends.
+    """What an entity ought to have posted, and every reference key on which that depends. Never changed; not frozen,
+    for that makes it slow to make.
 
     Of a fold since a day: what it ought to post beside what it has, in the order of the days of learning, and the keys
     that it asked for from that day on.
@@ -33,15 +34,15 @@ class Folded:
 
     owed: Cells
     asked: frozenset[Key]
-    model: object = None
+    model: Sized | None = None
     """What the service wants to find again in memory when it folds this entity next; it is stored nowhere."""
     balance: Balance = field(default_factory=dict)
     """What then stands as of now."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Standing:
-    """What an entity has posted and asked for, as far as the next event needs it."""
+    """What an entity has posted and asked for, as far as the next event needs it. Never changed, as a fold."""
 
     balance: Balance = field(default_factory=dict)
     until: date | None = None

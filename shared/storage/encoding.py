@@ -137,7 +137,8 @@ def unpack_standing(parts: Iterable[bytes]) -> Standing:
     for part, keys in map(_read_part, parts):
         asked = asked if keys is None else keys
         for ledger, known_on, ordinal, fact, place, amount in part:
-            dimensions, measures = _meant(part, place, amount)
+            dimensions = part[place][4] if type(place) is int else place
+            measures = part[amount][5] if type(amount) is int else amount
             if (day := days.get(ordinal)) is None:
                 day = days[ordinal] = date.fromordinal(ordinal)
             post(balance, (ledger, day, fact, dimensions), measures)

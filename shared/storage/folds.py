@@ -1,6 +1,6 @@
 """Entities, references and ledgers of one partition: loaded and saved in whole batches, one statement each."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,22 +14,22 @@ from shared.storage.encoding import pack_journal, pack_posted, unpack_journal, u
 from shared.storage.position import FIRST_ASKED, Applied, Position, advance, advance_asking
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Entity:
-    """What a partition remembers of one entity."""
+    """What a partition remembers of one entity. Never changed; not frozen, for that makes it slow to make."""
 
     key: Key
     journal: Journal = ()
     standing: Standing = field(default_factory=Standing)
     posted: Sequence[bytes] | None = None
     """All that it has posted, packed in parts, if that was read along."""
-    model: object = None
+    model: Sized | None = None
     """What its service made of it, if that was in this process."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Addition:
-    """What an entity's memory grows by."""
+    """What an entity's memory grows by. Never changed, as an entity."""
 
     key: Key
     said: Sequence[Assertion]

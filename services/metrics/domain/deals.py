@@ -157,7 +157,7 @@ class _Flows:
 
 
 def _parties(said: State) -> _Parties:
-    return _Parties(*[one if isinstance(one, str) else None for one in map(said.fields.get, _NAMED)])
+    return _Parties._make(map(said.fields.get, _NAMED))  # the contract lets only text through
 
 
 def _dimensions(state: DealState, stage: str, frame: _Frame, days: int | None = None) -> Dimensions:

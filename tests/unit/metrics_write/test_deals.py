@@ -76,7 +76,7 @@ def test_of_each_stage_reached_a_deal_tells_once_what_became_of_it(story: list[T
     for key, journal in journals(story).items():
         last = deal_life(known(journal, date.max), view, STORY_COMPANY)[-1]
         cells = now(fold(STORY_COMPANY, key, journal, reference_data(story)).owed)
-        outcomes = [(DealDimensions(*where).stage, fact) for fact, _, where in cells if fact in OUTCOMES]
+        outcomes = [(DealDimensions(*where).stage, fact) for fact, _, where in cells if fact in OUTCOMES]  # type: ignore[misc]
         stages = STORY_COMPANY.pipelines.stages.get(last.pipeline, ())[: len(outcomes)]
         assert sorted(stage for stage, _ in outcomes) == sorted(stages)  # the first ones, each once
         became = dict(outcomes)
