@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
 from zoneinfo import ZoneInfo
 
+from services.metrics.domain.ledgers import LEDGERS
 from services.metrics.handlers import fold
 from shared.kernel.journal import Assertion, Journal, Stamp, Value, merge
 from shared.kernel.ledger import Cell, Cells, Measures, added
@@ -78,7 +79,8 @@ def total(
 
 
 def _stands(cell: Cell, where: Mapping[str, Value]) -> bool:
-    return all(getattr(cell if name == "day" else cell.dimensions, name) == value for name, value in where.items())
+    place = LEDGERS[cell.ledger].dimensions(*cell.dimensions)  # type: ignore[arg-type]
+    return all(getattr(cell if name == "day" else place, name) == value for name, value in where.items())
 
 
 def now(cells: Cells) -> dict[tuple[str, date, object], Measures]:

@@ -304,8 +304,9 @@ def test_pipelines_have_their_own_stages() -> None:
     )
     assert value_of(cells, "created", stage="x", pipeline="partners") == (1, "1")
     assert value_of(cells, "open", until="2026-03-04", pipeline="default", stage="b") == (1, "1")
-    assert value_of(cells, "reached", stage="x", day=date(2026, 3, 5)) == (1, "1")
-    assert value_of(cells, "reached", stage="b") is None
+    assert value_of(cells, "advanced", stage="x", day=date(2026, 3, 5)) == (1, "1")
+    assert value_of(cells, "undecided", stage="y", day=date(2026, 3, 5)) == (1, "1")
+    assert all(value_of(cells, fact, stage="b") is None for fact in OUTCOMES)
 
 
 def test_a_day_that_was_said_wins_over_that_of_the_first_event() -> None:
