@@ -7,11 +7,11 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from services.pipeline.domain.stages import Entry, Run, midnight, outcome_of, run_of
-from shared.kernel.journal import Assertion
+from shared.kernel.journal import Assertion, states
 from shared.kernel.money import EXACT, Money
 from shared.sales import lookup
 from shared.sales.company import Company
-from shared.sales.deal import DealState, created_on, deal_life, deal_value
+from shared.sales.deal import COLLECTIONS, DealState, created_on, deal_life, deal_value
 from shared.sales.references import Key, References, View
 
 
@@ -66,7 +66,7 @@ class _Place(NamedTuple):
     category: str | None
 
 
-class _Lived(NamedTuple):
+class Lived(NamedTuple):
     """One state, and the run of one stage to which it belongs."""
 
     identity: tuple[str, str]
@@ -96,7 +96,7 @@ class Reading:
     assertions: Sequence[Assertion]
     settled: tuple[Slice, ...]
     """All slices but those of the last state, equal neighbours merged."""
-    last: _Lived
+    last: Lived
     born: date
     piece: _Piece
     """The last state, cut."""
@@ -110,6 +110,16 @@ class Reading:
         merged = list(self.settled)
         _settle(merged, self.piece.starts, None)
         return merged
+
+    @property
+    def last_at(self) -> int:
+        """Where the slices of the last state begin; one of them may have begun with a state before."""
+        count = len(self.settled)
+        return count if not count or self.slices[count - 1] == self.settled[-1] else count - 1
+
+    def end(self, slices: Sequence[Slice], asked: frozenset[Key]) -> "Reading":
+        """Only what it takes to go on after the last state, whose slices these are."""
+        return ended_reading(self.assertions, self.last, slices, asked)
 
     def goes_on(self, assertions: Sequence[Assertion], known: date) -> bool:
         """Whether these are what was read here, whatever the references learned until then, and only later ones."""
@@ -131,6 +141,8 @@ class Reader:
         self._references = references
         self._company = company
         self._before = before
+        self.began_anew = False
+        """Whether something did not merely go on what was read before."""
         self._pieces = {} if before is None else {before.last.identity: before.piece}
 
     def read(self, assertions: Sequence[Assertion], view: View) -> Reading:
@@ -138,6 +150,7 @@ class Reader:
         before = self._before
         if before is not None and not before.goes_on(assertions, view.known):
             before = None
+            self.began_anew = True
         self._before = self._read(before, assertions, view)
         return self._before
 
@@ -158,9 +171,8 @@ class Reader:
         asked = piece.asked if piece.asked == view.asked else frozenset(view.asked)
         return Reading(assertions, tuple(merged), last, born, piece, asked, view.learned)
 
-    def _piece(self, lived: _Lived, born: date, view: View) -> _Piece:
-        state = lived.state
-        key = state.since, state.pipeline, state.stage, state.alive, state.said.fields, lived.entry, born
+    def _piece(self, lived: Lived, born: date, view: View) -> _Piece:
+        key = _key(lived, born)
         piece = self._pieces.get(lived.identity)
         if piece is None or piece.key != key or (piece.learned is not None and piece.learned <= view.known):
             own = View(self._references, view.known)
@@ -171,6 +183,40 @@ class Reader:
         return piece
 
 
+def ended_reading(
+    assertions: Sequence[Assertion], last: Lived, slices: Sequence[Slice], asked: frozenset[Key]
+) -> Reading:  # fmt: skip
+    """The end of a life of these assertions, with the slices of its last state, as known now: nothing about it will be
+    learned later without another assertion."""
+    born = slices[0].facts.created_on
+    piece = _Piece(_key(last, born), tuple((one.start, one.facts) for one in slices), asked, None)
+    return Reading(assertions, (), last, born, piece, asked, None)
+
+
+def last_lived(assertions: Sequence[Assertion], facts: Facts, company: Company) -> Lived:
+    """The last state of a life of these assertions, with these facts at its end."""
+    said = states(assertions, COLLECTIONS)[-1]
+    state = DealState(said.since, company.calendar.day(said.since), not said.ended, facts.pipeline, facts.stage, said)
+    return Lived(assertions[-1].identity, state, run_of(state), entry_of(facts))
+
+
+def entry_of(facts: Facts) -> Entry:
+    """How the present run of the stage began."""
+    return Entry(
+        facts.entered_stage_at,
+        facts.entered_sequence,
+        facts.entered_source,
+        facts.entered_event_id,
+        facts.entered_known_on,
+    )
+
+
+def _key(lived: Lived, born: date) -> tuple[object, ...]:
+    """What a state's slices depend on, beside the references."""
+    state = lived.state
+    return state.since, state.pipeline, state.stage, state.alive, state.said.fields, lived.entry, born
+
+
 def _ask(view: View, asked: Iterable[Key], learned: date | None) -> None:
     """As if the view had been asked for these, and one of its answers was another one on that day."""
     view.asked.update(asked)
@@ -178,13 +224,13 @@ def _ask(view: View, asked: Iterable[Key], learned: date | None) -> None:
         view.learned = learned
 
 
-def _lived(before: _Lived | None, one: Assertion, state: DealState) -> _Lived:
+def _lived(before: Lived | None, one: Assertion, state: DealState) -> Lived:
     run = run_of(state)
     entry = before.entry if before is not None and before.run == run else Entry(*one.stamp, one.known_on)
-    return _Lived(one.identity, state, run, entry)
+    return Lived(one.identity, state, run, entry)
 
 
-def _is_hidden(lived: _Lived, following: _Lived) -> bool:
+def _is_hidden(lived: Lived, following: Lived) -> bool:
     """Whether a state lasted no time and was not even a visit to a stage: the next one holds from the same instant."""
     since = lived.state.since
     return since == following.state.since and not (lived.entry.at == since and lived.entry != following.entry)
@@ -213,7 +259,7 @@ def _until(starts: Sequence[tuple[datetime, Facts]], end: datetime | None) -> It
             yield Slice(start, stop, facts)
 
 
-def _starts(lived: _Lived, born: date, view: View, company: Company) -> Iterator[tuple[datetime, Facts]]:
+def _starts(lived: Lived, born: date, view: View, company: Company) -> Iterator[tuple[datetime, Facts]]:
     """A state, cut at the midnights from which its team, customer or category is another one."""
     state = lived.state
     facts = _facts(lived, born, view, company)
@@ -232,7 +278,7 @@ def _place(state: DealState, view: View, day: date) -> _Place:
     return _Place(seat, customer, lookup.category_of(view, said.text("product_id"), day))
 
 
-def _facts(lived: _Lived, born: date, view: View, company: Company) -> Callable[[_Place], Facts]:
+def _facts(lived: Lived, born: date, view: View, company: Company) -> Callable[[_Place], Facts]:
     """Everything that holds for the whole state; what is left to say is the place."""
     state, said, entry = lived.state, lived.state.said, lived.entry
     value = deal_value(state, view, state.day)
