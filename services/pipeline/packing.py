@@ -5,8 +5,9 @@ from datetime import date, datetime
 
 import msgspec
 
+from services.pipeline.domain.facts import Facts, last_lived
 from services.pipeline.domain.history import History, Rectangle
-from services.pipeline.domain.slices import Facts, Slice, ended_reading, last_lived
+from services.pipeline.domain.slices import Slice, ended_reading
 from shared.kernel.journal import Journal, known
 from shared.sales.company import Company
 from shared.sales.references import Key

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
 
+from services.pipeline.domain.facts import Facts
 from services.pipeline.domain.history import Difference, History, Rectangle
-from services.pipeline.domain.slices import Facts
 from shared.storage.database import Writer
 
 _TABLE = "deal_state"

@@ -170,7 +170,7 @@ class FoldingLane:
         async with self._opener.database.write() as writer:
             known = await self._recall(writer, told, after, applied)
             news = [_heard(known.get(key) or Entity(key), said) for key, said in told.items()]
-            changes = await self._fold(writer, [self._revived(one) for one in news if one.said], self._references)
+            changes = await self._fold(writer, [one for one in news if one.said], self._references)
             await self._save(writer, number, changes, self._references)
             self._opener.failpoints.reach("fold.before_commit")
         self._moved(after, changes)
@@ -229,14 +229,14 @@ class FoldingLane:
         missing = [key for key in keys if key not in known]
         loaded = await folds.advance_and_load(writer, self._position, after, applied, missing)
         self._opener.failpoints.reach("fold.advanced")
-        return known | loaded
+        return known | {key: self._revived(entity) for key, entity in loaded.items()}
 
-    def _revived(self, news: "_News") -> "_News":
+    def _revived(self, entity: Entity) -> Entity:
         """With the model of its last fold."""
-        before = news.before
-        if before.packed is None or before.model is not None:
-            return news
-        return replace(news, before=replace(before, model=self._handler.revive(before, before.packed), packed=None))
+        if entity.packed is None:
+            return entity
+        model = self._handler.revive(entity, entity.packed)
+        return Entity(entity.key, entity.journal, entity.standing, entity.posted, model)
 
     async def _fold(self, writer: Writer, news: Sequence["_News"], references: References) -> list[Change]:
         late = [one.before.key for one in news if one.since is None and one.before.posted is None]

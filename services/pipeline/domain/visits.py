@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from services.pipeline.domain.slices import Facts, Slice, entry_of
+from services.pipeline.domain.facts import Facts, entry_of
+from services.pipeline.domain.slices import Slice
 from services.pipeline.domain.stages import Entry, Outcome, days_between
 from shared.kernel.period import Calendar
 

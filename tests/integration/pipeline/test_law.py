@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as trying
 from hypothesis import strategies as st
 
-from services.pipeline.domain.slices import Facts
+from services.pipeline.domain.facts import Facts
 from services.pipeline.queries.deals import digest
 from shared.sales.company import Company
 from shared.sales.references import Key

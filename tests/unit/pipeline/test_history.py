@@ -7,8 +7,8 @@ from itertools import pairwise, product
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.pipeline.domain.facts import Facts
 from services.pipeline.domain.history import History, Rectangle, history, step
-from services.pipeline.domain.slices import Facts
 from services.pipeline.domain.stages import outcome_of
 from services.pipeline.domain.visits import visits
 from services.pipeline.packing import pack_end, unpack_end
