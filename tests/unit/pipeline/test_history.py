@@ -144,13 +144,17 @@ def test_references_that_were_not_asked_for_change_nothing(story: Story, other: 
 @law
 @given(stories(), zones, st.data())
 def test_a_history_goes_on_as_if_all_had_been_told_at_once(story: Story, zone: str, data: st.DataObject) -> None:
-    """Whatever the order and the parts: its end is the same, the same rows stand, and the same transitions are new."""
-    told, refs = company(zone), references(story.references)
-    journal, *later = data.draw(tellings(story))
+    """Whatever the order and the parts."""
+    goes_on(data.draw(tellings(story)), references(story.references), company(zone))
+
+
+def goes_on(parts: list[Journal], refs: References, told: Company) -> None:
+    """Its end is the same, the same rows stand, and the same transitions are new."""
+    journal, *later = parts
     made = history(journal, refs, told)
     end, rows = made.end, {*made.rectangles}
-    for parts in later:
-        heard, journal = journal, merge(journal, parts)
+    for part in later:
+        heard, journal = journal, merge(journal, part)
         if len(heard) == len(journal):
             continue
         before, after = step(end, heard, journal, refs, told)
@@ -295,6 +299,19 @@ def test_a_state_that_ends_before_its_team_changes_is_not_cut() -> None:
         (START + timedelta(hours=1), START + timedelta(hours=30), "north"),
         (START + timedelta(hours=30), None, None),
     ]
+
+
+def test_what_ended_on_a_day_may_hold_again_at_its_end() -> None:
+    """The event that ended the first stage turns out to have been another one; on the same day a third one ends it at
+    the same instant after all. At the end of the day nothing had ever been in doubt."""
+    later = FIRST + timedelta(days=1)
+    first, ending = said(1, FIRST, stage="prospecting"), said(30, FIRST, stage="proposal")
+    mended = Assertion(Stamp(START, 0, *ending.identity), later, {"stage": "qualification"}, revision=1)
+    goes_on([(first, ending), (mended,), (said(30, later, 1, stage="won"),)], References(), company())
+    rows = history(
+        merge((), [first, ending, mended, said(30, later, 1, stage="won")]), References(), company()
+    ).rectangles
+    assert [one.known_from for one in rows if one.slice.facts.stage == "prospecting"] == [FIRST]
 
 
 def test_the_day_of_creation_is_learned_for_the_whole_life() -> None:
