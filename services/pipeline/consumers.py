@@ -7,5 +7,6 @@ from services.pipeline.handlers import handler
 from shared.messaging.folding import Handler
 from shared.sales.company import Company
 
-CONSUMERS: Mapping[str, Callable[[Company], Handler]] = MappingProxyType({"sales-events": handler})
-"""Slug of the topic → what makes its handler. (`sales-progress` is followed by every service in the same way.)"""
+CONSUMERS: Mapping[str, Callable[[Company, str], Handler]] = MappingProxyType({"sales-events": handler})
+"""Slug of the topic → what makes its handler, of the company and a fingerprint of the code. (`sales-progress` is
+followed by every service in the same way.)"""

@@ -1,14 +1,15 @@
 """A deal's journal in, its history out: folded, saved, and what is new about its stages said."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import date
 from functools import partial
+from hashlib import blake2b
 from types import MappingProxyType
 
-from services.pipeline.domain.history import History, history
+from services.pipeline.domain.history import History, Step, history, step
 from services.pipeline.domain.slices import Reader, Slice
 from services.pipeline.domain.visits import Visit, visits
+from services.pipeline.packing import pack_end, unpack_end
 from services.pipeline.store import Written, save_histories
 from services.pipeline.wire import stage_changed
 from shared.kernel.journal import Journal, known
@@ -25,40 +26,43 @@ KINDS = frozenset({"deal"})
 _NO_LEDGERS: Mapping[str, Ledger] = MappingProxyType({})
 
 
-def handler(company: Company) -> Handler:
-    """What pipeline makes of the stream."""
+def handler(company: Company, code: str = "") -> Handler:
+    """What pipeline makes of the stream; `code` changes with every line of it that numbers may depend on."""
+    rules = blake2b(f"{company!r} {code}".encode(), digest_size=8).digest()
     return Handler(
-        KINDS, _NO_LEDGERS, partial(fold, company), partial(save, company), partial(say, company),
-        partial(revive, company),
+        KINDS, _NO_LEDGERS, partial(fold, company), save, partial(say, company),
+        partial(pack, rules), partial(revive, rules, company),
     )  # fmt: skip
 
 
-def revive(company: Company, entity: Entity, references: References) -> History:
-    """The history that was made of it before: so it is read on, and what is new about it is told apart."""
-    return replace(history(entity.journal, references, company), is_saved=False)
+def pack(rules: bytes, entity: Entity) -> bytes | None:
+    """The end of its history, and by which rules it was made."""
+    return rules + pack_end(entity.model, entity.standing.asked) if isinstance(entity.model, History) else None
+
+
+def revive(rules: bytes, company: Company, entity: Entity, packed: bytes) -> History | None:
+    """The end of its history; None if other rules have made it, for then its rows are to be made again."""
+    if not packed.startswith(rules):
+        return None
+    return unpack_end(packed[len(rules) :], entity.journal, entity.standing.asked, company)
 
 
 def fold(
     company: Company, before: Entity, journal: Journal, references: References, _since: Since | None = None
 ) -> Folded:  # fmt: skip
-    """A deal posts nothing: its model is its history, which is saved as rows."""
-    made = history(journal, references, company, _remembered(before))
-    return Folded({}, made.asked, model=made)
+    """A deal posts nothing: the result is how its history goes on, which is saved as rows."""
+    if isinstance(before.model, History):
+        made = step(before.model, before.journal, journal, references, company)
+    else:
+        made = Step(None, history(journal, references, company))
+    return Folded({}, made.after.asked, model=made.after.end, result=made)
 
 
 async def save(
-    company: Company, writer: Writer, partition: int, number: int, changes: Sequence[Change], references: References
-) -> None:
+    writer: Writer, partition: int, number: int, changes: Sequence[Change], _references: References
+) -> None:  # fmt: skip
     """Write the rows of the changed deals."""
-    written = [
-        Written(
-            change.after.key.id,
-            _saved(change.before),
-            _remembered(change.after) or history(change.after.journal, references, company),
-            is_new=not change.before.journal,
-        )
-        for change in changes
-    ]
+    written = [Written(one.after.key.id, *_step(one), is_new=not one.before.journal) for one in changes]
     await save_histories(writer, partition, number, written)
 
 
@@ -68,35 +72,24 @@ def say(company: Company, changes: Sequence[Change], references: References) -> 
     for change in changes:
         if change.reconstructed:
             continue
-        told = {_identity(one) for one in visits(_present(change.before, references, company))}
-        said += [
-            stage_changed(change.after.key.id, one)
-            for one in visits(_present(change.after, references, company))
-            if _identity(one) not in told
-        ]
+        before, after = _step(change)
+        slices = _present(change.before.journal, references, company) if before is None else before.slices
+        told = {_identity(one) for one in visits(slices)}
+        said += [stage_changed(change.after.key.id, one) for one in visits(after.slices) if _identity(one) not in told]
     return said
 
 
-def _present(entity: Entity, references: References, company: Company) -> list[Slice]:
+def _present(journal: Journal, references: References, company: Company) -> list[Slice]:
     """The life of a deal as known now."""
-    remembered = _remembered(entity)
-    if remembered is not None:
-        return remembered.slices
-    if not entity.journal:
+    if not journal:
         return []
-    assertions = known(entity.journal, date.max)
-    return Reader(references, company).read(assertions, View(references, date.max)).slices
+    return Reader(references, company).read(known(journal, date.max), View(references, date.max)).slices
 
 
-def _remembered(entity: Entity) -> History | None:
-    """The history that was made of it, if it is at hand."""
-    return entity.model if isinstance(entity.model, History) else None
-
-
-def _saved(entity: Entity) -> History | None:
-    """The history that is in the database, if it was made in this process."""
-    made = _remembered(entity)
-    return made if made is not None and made.is_saved else None
+def _step(change: Change) -> Step:
+    made = change.result
+    assert isinstance(made, Step)  # noqa: S101 - every fold here ends with one
+    return made
 
 
 def _identity(visit: Visit) -> tuple[str, ...]:

@@ -2,14 +2,19 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
+from itertools import pairwise
 
-from services.pipeline.domain.history import History, Rectangle
-from services.pipeline.domain.slices import Facts
+from services.pipeline.domain.facts import Facts
+from services.pipeline.domain.history import Difference, History, Rectangle
 from shared.storage.database import Writer
 
 _TABLE = "deal_state"
 _HEAD = ("partition", "deal", "from_number", "known_from", "known_until", "valid_from", "valid_until")
 _COLUMNS = (*_HEAD, *Facts._fields)
+
+_Ending = tuple[Rectangle, date | None]
+"""A rectangle whose row is to go, or if a day is said, no longer known from that day on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +23,7 @@ class Written:
 
     deal: str
     before: History | None
-    """What its rows say; None if that has to be looked up."""
+    """What its rows say; None if that is not known."""
     after: History
     is_new: bool
     """It has no rows."""
@@ -29,15 +34,22 @@ async def save_histories(writer: Writer, partition: int, number: int, written: S
 
     Where it is known what they say, only what changed is written; all rows of other deals are replaced.
     """
-    known = [(one.deal, one.after.since(one.before)) for one in written if one.before is not None]
-    unknown = [one for one in written if one.before is None]
-    await _remove(writer, [(deal, gone) for deal, difference in known for gone in difference.gone])
-    await _replace(writer, partition, number, [one.deal for one in unknown if not one.is_new])
-    come = [
-        *((deal, difference.come) for deal, difference in known),
-        *((one.deal, one.after.rectangles) for one in unknown),
-    ]
+    grown = [(one.deal, *_written(one.after.since(one.before))) for one in written if one.before is not None]
+    other = [one for one in written if one.before is None]
+    await _end(writer, [(deal, ending) for deal, endings, _ in grown for ending in endings])
+    await _replace(writer, partition, number, [one.deal for one in other if not one.is_new])
+    come = [*((deal, come) for deal, _, come in grown), *((one.deal, one.after.rectangles) for one in other)]
     await writer.copy(_TABLE, _COLUMNS, _rows(partition, number, come))
+
+
+def _written(difference: Difference) -> tuple[list[_Ending], list[Rectangle]]:
+    """Which rows end and which come. What is only no longer known keeps its row."""
+    until = {(one.known_from, one.slice): one for one in difference.come if one.known_until is not None}
+    endings: list[_Ending] = []
+    for one in difference.gone:
+        closed = until.pop((one.known_from, one.slice), None)
+        endings.append((one, closed and closed.known_until))
+    return endings, [*(one for one in difference.come if one.known_until is None), *until.values()]
 
 
 async def _replace(writer: Writer, partition: int, number: int, deals: list[str]) -> None:
@@ -62,24 +74,32 @@ async def _replace(writer: Writer, partition: int, number: int, deals: list[str]
         await writer.execute("DELETE FROM deal_state WHERE deal = ANY($1::text[])", deals)
 
 
-async def _remove(writer: Writer, gone: Sequence[tuple[str, Rectangle]]) -> None:
-    """Delete these rows, and those of the same deals that only stood for readers during a refold."""
-    if not gone:
+async def _end(writer: Writer, endings: Sequence[tuple[str, _Ending]]) -> None:
+    """Close or delete these rows, and delete those of the same deals that only stood for readers during a refold."""
+    if not endings:
         return
+    deals = [deal for deal, _ in endings]
     await writer.execute(
-        """DELETE FROM deal_state s
-           USING unnest($1::text[], $2::date[], $3::timestamptz[], $4::timestamptz[], $5::text[], $6::text[])
-             AS gone (deal, known_from, valid_from, valid_until, source, event)
-           WHERE s.deal = gone.deal AND (s.until_number IS NOT NULL OR
-             (s.known_from = gone.known_from AND s.valid_from = gone.valid_from
-              AND s.valid_until IS NOT DISTINCT FROM gone.valid_until
-              AND s.entered_source = gone.source AND s.entered_event_id = gone.event))""",
-        [deal for deal, _ in gone],
-        [one.known_from for _, one in gone],
-        [one.slice.start for _, one in gone],
-        [one.slice.end for _, one in gone],
-        [one.slice.facts.entered_source for _, one in gone],
-        [one.slice.facts.entered_event_id for _, one in gone],
+        """MERGE INTO deal_state s
+           USING unnest($1::text[], $2::bool[], $3::date[], $4::date[], $5::timestamptz[], $6::timestamptz[],
+                        $7::text[], $8::text[])
+             AS ending (deal, is_first, known_from, known_until, valid_from, valid_until, source, event)
+           ON s.deal = ending.deal AND CASE WHEN s.until_number IS NULL
+             THEN s.valid_from = ending.valid_from AND s.valid_until IS NOT DISTINCT FROM ending.valid_until
+              AND s.known_from = ending.known_from
+              AND s.entered_source = ending.source AND s.entered_event_id = ending.event
+             ELSE ending.is_first END
+           WHEN MATCHED AND s.until_number IS NULL AND ending.known_until IS NOT NULL
+             THEN UPDATE SET known_until = ending.known_until
+           WHEN MATCHED THEN DELETE""",
+        deals,
+        [deal != before for before, deal in pairwise([None, *deals])],
+        [one.known_from for _, (one, _) in endings],
+        [until for _, (_, until) in endings],
+        [one.slice.start for _, (one, _) in endings],
+        [one.slice.end for _, (one, _) in endings],
+        [one.slice.facts.entered_source for _, (one, _) in endings],
+        [one.slice.facts.entered_event_id for _, (one, _) in endings],
     )
 
 

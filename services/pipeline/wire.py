@@ -8,7 +8,8 @@ from typing import Any, TypedDict
 
 import msgspec
 
-from services.pipeline.domain.slices import Facts, Slice
+from services.pipeline.domain.facts import Facts
+from services.pipeline.domain.slices import Slice
 from services.pipeline.domain.stages import Outcome, days_between
 from services.pipeline.domain.visits import TimeInStage, Visit
 from shared.contracts.records import Fact

@@ -1,5 +1,6 @@
 """The composition root of pipeline: the only place that builds its parts and puts them together."""
 
+import asyncio
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from services.pipeline.queries.snapshot import Questions
 from services.pipeline.settings import Settings
 from shared.http.app import create_app
 from shared.kernel.clock import Clock, SystemClock
+from shared.messaging.folding import Handler
+from shared.runtime.fingerprint import fingerprint
 from shared.runtime.folding import (
     VERSION,
     migrate_service,
@@ -49,7 +52,7 @@ async def run_worker(settings: Settings, shutdown: Shutdown) -> None:
             settings,
             shutdown,
             database,
-            CONSUMERS["sales-events"](settings.company()),
+            await asyncio.to_thread(_handler, settings),
             head=HEAD,
             metrics=Metrics(),
             clock=SystemClock(),
@@ -59,8 +62,11 @@ async def run_worker(settings: Settings, shutdown: Shutdown) -> None:
 
 def rebuildable(settings: Settings) -> Rebuildable:
     """What a new build is made of."""
-    handler = CONSUMERS["sales-events"](settings.company())
-    return Rebuildable(settings, handler, _MIGRATIONS, digest, differences)
+    return Rebuildable(settings, _handler(settings), _MIGRATIONS, digest, differences)
+
+
+def _handler(settings: Settings) -> Handler:
+    return CONSUMERS["sales-events"](settings.company(), fingerprint(settings))
 
 
 def build_api(settings: Settings, database: Database, lookout: Lookout, metrics: Metrics, clock: Clock) -> FastAPI:

@@ -47,14 +47,20 @@ class Change:
     """What is appended to the ledgers."""
     reconstructed: bool
     """All that was new about it is imported history: nothing that happened now, nothing to announce."""
+    result: object = None
+    """What the fold made for `save` and `say` beside that."""
 
 
 Fold = Callable[[Entity, Journal, References, Since | None], Folded]
 """Pure: an entity as it was, its journal as it is and the references → what it ought to have posted, all told or, if it
 may begin there, since a day. (`timeline` does both; who posts nothing need not care.)"""
 
-Revive = Callable[[Entity, References], Sized | None]
-"""Pure: an entity that is not in memory, and the references that it was folded with → the model of that fold."""
+Pack = Callable[[Entity], bytes | None]
+"""Pure: an entity as it was folded → what is stored of its model."""
+
+Revive = Callable[[Entity, bytes], Sized | None]
+"""Pure: an entity that is not in memory, and what was stored of its model → the model; None if it is not good any more.
+The references are those of that fold: it would be folded again first."""
 
 Save = Callable[[Writer, int, int, Sequence[Change], References], Awaitable[None]]
 """Write a service's own rows for the changed entities of (partition, number)."""
@@ -63,7 +69,11 @@ Say = Callable[[Sequence[Change], References], Sequence[Message]]
 """What a service has to say about the changes."""
 
 
-def _no_model(_entity: Entity, _references: References) -> None:
+def _nothing_packed(_entity: Entity) -> None:
+    return None
+
+
+def _nothing_revived(_entity: Entity, _packed: bytes) -> None:
     return None
 
 
@@ -77,7 +87,8 @@ class Handler:
     fold: Fold
     save: Save
     say: Say
-    revive: Revive = _no_model
+    pack: Pack = _nothing_packed
+    revive: Revive = _nothing_revived
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +170,7 @@ class FoldingLane:
         async with self._opener.database.write() as writer:
             known = await self._recall(writer, told, after, applied)
             news = [_heard(known.get(key) or Entity(key), said) for key, said in told.items()]
-            changes = await self._fold(writer, [self._revived(one) for one in news if one.said], self._references)
+            changes = await self._fold(writer, [one for one in news if one.said], self._references)
             await self._save(writer, number, changes, self._references)
             self._opener.failpoints.reach("fold.before_commit")
         self._moved(after, changes)
@@ -218,14 +229,14 @@ class FoldingLane:
         missing = [key for key in keys if key not in known]
         loaded = await folds.advance_and_load(writer, self._position, after, applied, missing)
         self._opener.failpoints.reach("fold.advanced")
-        return known | loaded
+        return known | {key: self._revived(entity) for key, entity in loaded.items()}
 
-    def _revived(self, news: "_News") -> "_News":
-        """With the model of its last fold. The references are those of that fold: it would be folded again first."""
-        before = news.before
-        if before.model is not None or not before.journal:
-            return news
-        return replace(news, before=replace(before, model=self._handler.revive(before, self._references)))
+    def _revived(self, entity: Entity) -> Entity:
+        """With the model of its last fold."""
+        if entity.packed is None:
+            return entity
+        model = self._handler.revive(entity, entity.packed)
+        return Entity(entity.key, entity.journal, entity.standing, entity.posted, model)
 
     async def _fold(self, writer: Writer, news: Sequence["_News"], references: References) -> list[Change]:
         late = [one.before.key for one in news if one.since is None and one.before.posted is None]
@@ -243,7 +254,7 @@ class FoldingLane:
         else:
             change, standing = before.standing.grown(folded)
         after = Entity(before.key, news.journal, standing, model=folded.model)
-        return Change(before, after, news.said, change, news.history)
+        return Change(before, after, news.said, change, news.history, folded.result)
 
     async def _save(self, writer: Writer, number: int, changes: Sequence[Change], references: References) -> None:
         reach = self._opener.failpoints.reach
@@ -251,13 +262,19 @@ class FoldingLane:
         reach("fold.folded")
         if not changes:
             return
-        await folds.save_entities(writer, partition, number, [_addition(one) for one in changes])
+        await folds.save_entities(writer, partition, number, [self._addition(one) for one in changes])
         await self._handler.save(writer, partition, number, changes, references)
         reach("fold.saved")
         posted = [(one.after.key, one.change) for one in changes]
         await folds.append_postings(writer, partition, number, posted, self._handler.ledgers)
         await append_messages(writer, self._handler.say(changes, references))
         reach("fold.appended")
+
+    def _addition(self, change: Change) -> Addition:
+        before, after = change.before.standing.asked, change.after.standing.asked
+        asked = None if before is after or before == after else after
+        model = self._handler.pack(change.after)
+        return Addition(change.after.key, change.said, change.change, asked, before, model)
 
     async def _advance(self, writer: Writer, after: Position, applied: Applied) -> None:
         await advance(writer, self._position, after, applied)
@@ -309,12 +326,6 @@ def _touched(entity: Entity, known_from: date | None) -> _News:
     """Nothing can have changed before the entity was known."""
     learned = known_from and max(known_from, min(one.known_on for one in entity.journal))
     return _News(entity, (), entity.journal, entity.standing.since(learned), history=True)
-
-
-def _addition(change: Change) -> Addition:
-    before, after = change.before.standing.asked, change.after.standing.asked
-    asked = None if before is after or before == after else after
-    return Addition(change.after.key, change.said, change.change, asked, before)
 
 
 def _assertion(record: StreamRecord) -> Assertion:

@@ -2,24 +2,22 @@
 
 import argparse
 import asyncio
-import hashlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from pathlib import Path
 
 from shared.kernel.clock import Clock, SystemClock
 from shared.kernel.errors import ConflictError
 from shared.runtime.collecting import NEW_OBJECTS_OF_BATCHES, collect_seldom
 from shared.runtime.current import CurrentBuild
 from shared.runtime.entry import Command, S, Tell
+from shared.runtime.fingerprint import fingerprint
 from shared.runtime.folding import (
     bare_database,
     migrate_build,
     worker_connections,
 )
 from shared.runtime.rebuildable import Rebuildable, Wish
-from shared.runtime.settings import ServiceSettings
 from shared.runtime.shutdown import Shutdown
 from shared.runtime.switching import Rebuilding
 from shared.storage.builds import Build, Stage, begin_build, drop_build, read_build
@@ -116,13 +114,3 @@ async def _make(service: Rebuildable, running: Build, wish: Wish, database: Data
     await migrate_build(settings, service.scripts, build)
     tell({"phase": "begun" if fresh else "continued", "build": build.number, "generation": build.generation})
     return build
-
-
-def fingerprint(settings: ServiceSettings) -> str:
-    """Changes with everything that the numbers of a build depend on: the company's settings and the code."""
-    root = Path(__file__).parents[2]
-    sha = hashlib.sha256(repr(settings.company()).encode())
-    for folder in (root / "shared", root / "services" / settings.service):
-        for path in sorted(folder.rglob("*.py")):
-            sha.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
-    return sha.hexdigest()[:16]

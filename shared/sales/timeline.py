@@ -35,7 +35,9 @@ class Folded:
     owed: Cells
     asked: frozenset[Key]
     model: Sized | None = None
-    """What the service wants to find again in memory when it folds this entity next; it is stored nowhere."""
+    """What the service wants to find again when it folds this entity next."""
+    result: object = None
+    """What else the service has to save and to say; it ends with the transaction."""
     balance: Balance = field(default_factory=dict)
     """What then stands as of now."""
 

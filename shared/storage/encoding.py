@@ -17,6 +17,8 @@ from shared.sales.timeline import Standing
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_NUMBER = 8
+"""Bytes of the number of an event."""
 
 
 class _Said(msgspec.Struct, array_like=True):
@@ -145,3 +147,16 @@ def unpack_standing(parts: Iterable[bytes]) -> Standing:
             if known_on > until:
                 until = known_on
     return Standing(balance, date.fromordinal(until) if until else None, frozenset([Key(*key) for key in asked]))
+
+
+def pack_model(model: bytes | None, number: int) -> bytes | None:
+    """A service's model of an entity as it was changed by event `number`."""
+    return None if model is None else number.to_bytes(_NUMBER) + model
+
+
+def unpack_model(packed: bytes | None, number: int) -> bytes | None:
+    """The model, if event `number` was the last that changed the entity: a version of the code that knows nothing of
+    models leaves an old one behind."""
+    if packed is None or int.from_bytes(packed[:_NUMBER]) != number:
+        return None
+    return packed[_NUMBER:]

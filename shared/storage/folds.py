@@ -10,7 +10,14 @@ from shared.sales.references import Key, References
 from shared.sales.timeline import Standing
 from shared.storage.copying import PostingRows
 from shared.storage.database import Reader, Writer
-from shared.storage.encoding import pack_journal, pack_posted, unpack_journal, unpack_standing
+from shared.storage.encoding import (
+    pack_journal,
+    pack_model,
+    pack_posted,
+    unpack_journal,
+    unpack_model,
+    unpack_standing,
+)
 from shared.storage.position import FIRST_ASKED, Applied, Position, advance, advance_asking
 
 
@@ -25,6 +32,8 @@ class Entity:
     """All that it has posted, packed in parts, if that was read along."""
     model: Sized | None = None
     """What its service made of it, if that was in this process."""
+    packed: bytes | None = None
+    """The same as it was stored, if nobody has changed the entity since who does not know of it."""
 
 
 @dataclass(slots=True)
@@ -38,9 +47,11 @@ class Addition:
     asked: frozenset[Key] | None
     """All keys that it has asked for, if they are others than before."""
     asked_before: frozenset[Key] = frozenset()
+    model: bytes | None = None
+    """What is stored of the service's model."""
 
 
-_WANTED = """SELECT kind, id, journal, posted FROM entity
+_WANTED = """SELECT kind, id, number, journal, posted, model FROM entity
     JOIN unnest(${}::text[], ${}::text[]) AS wanted (kind, id) USING (kind, id)"""
 
 
@@ -75,7 +86,8 @@ async def load_touched(
                ON u.reference_kind = changed.kind AND u.reference_id = changed.id
              WHERE u.partition = $1 AND (u.kind, u.id) > ($4, $5)
              ORDER BY u.kind, u.id LIMIT $6)
-           SELECT kind, id, journal, posted FROM entity JOIN touched USING (kind, id) ORDER BY kind, id""",
+           SELECT kind, id, number, journal, posted, model
+           FROM entity JOIN touched USING (kind, id) ORDER BY kind, id""",
         partition,
         [kind for kind, _ in changed],
         [id_ for _, id_ in changed],
@@ -88,7 +100,8 @@ async def load_touched(
 def _entity(row: Mapping[str, Any]) -> Entity:
     parts = row["posted"]
     key = Key(row["kind"], row["id"])
-    return Entity(key, unpack_journal(*row["journal"]), unpack_standing(parts), parts)
+    model = unpack_model(row["model"], row["number"])
+    return Entity(key, unpack_journal(*row["journal"]), unpack_standing(parts), parts, packed=model)
 
 
 async def save_entities(writer: Writer, partition: int, number: int, additions: Sequence[Addition]) -> None:
@@ -105,11 +118,12 @@ async def save_entities(writer: Writer, partition: int, number: int, additions: 
              INSERT INTO reference_use (partition, reference_kind, reference_id, kind, id)
              SELECT $1, * FROM unnest($11::text[], $12::text[], $13::text[], $14::text[]) ON CONFLICT DO NOTHING
            )
-           INSERT INTO entity AS e (kind, id, partition, number, journal, posted)
-           SELECT kind, id, $1, $2, array_remove(ARRAY[journal], NULL), array_remove(ARRAY[posted], NULL)
-           FROM unnest($3::text[], $4::text[], $5::bytea[], $6::bytea[]) AS said (kind, id, journal, posted)
+           INSERT INTO entity AS e (kind, id, partition, number, journal, posted, model)
+           SELECT kind, id, $1, $2, array_remove(ARRAY[journal], NULL), array_remove(ARRAY[posted], NULL), model
+           FROM unnest($3::text[], $4::text[], $5::bytea[], $6::bytea[], $15::bytea[])
+             AS said (kind, id, journal, posted, model)
            ON CONFLICT (kind, id) DO UPDATE
-           SET partition = excluded.partition, number = excluded.number,
+           SET partition = excluded.partition, number = excluded.number, model = excluded.model,
                journal = e.journal || excluded.journal, posted = e.posted || excluded.posted""",
         partition,
         number,
@@ -119,6 +133,7 @@ async def save_entities(writer: Writer, partition: int, number: int, additions: 
         [pack_posted(one.posted, one.asked) if one.posted or one.asked is not None else None for one in additions],
         *_columns(gone),
         *_columns(come),
+        [pack_model(one.model, number) for one in additions],
     )
 
 

@@ -76,6 +76,7 @@ def fold_tables(metadata: MetaData) -> None:
             nullable=False,
             comment="what it has posted so far, in parts: remembered, never recomputed",
         ),
+        Column("model", LargeBinary, comment="what its service reads on from, and the number at which it was right"),
     )
     Table(
         "reference",

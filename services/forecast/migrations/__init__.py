@@ -1,3 +1,3 @@
 """The schema of this service, step by step. `HEAD` is the newest step: what a running process needs."""
 
-HEAD = "0002"
+HEAD = "0003"

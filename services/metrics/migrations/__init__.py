@@ -1,3 +1,3 @@
 """The schemas of this service, step by step. `HEAD` is the newest step: what a running process needs."""
 
-HEAD = "0006"
+HEAD = "0007"

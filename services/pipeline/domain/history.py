@@ -4,7 +4,7 @@ They tile, without overlap, everything between a deal's first state and for ever
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple
 
@@ -23,84 +23,6 @@ class Rectangle(NamedTuple):
     slice: Slice
 
 
-class _Standing(NamedTuple):
-    """What was known at the end of a day."""
-
-    ended: tuple[Rectangle, ...] = ()
-    """No longer known, in the order in which that was learned."""
-    open: tuple[Rectangle, ...] = ()
-    """Still known, in order of time."""
-    asked: frozenset[Key] = frozenset()
-
-    def learn(self, day: date, reading: Reading) -> "_Standing":
-        """What is known at the end of a later day."""
-        slices = reading.slices
-        same = 0
-        for one, was in zip(slices, self.open, strict=False):
-            if one is not was.slice and one != was.slice:
-                break
-            same += 1
-        since = {one.slice: one.known_from for one in self.open[same:]}
-        rest = {one: Rectangle(since.get(one, day), None, one) for one in slices[same:]}
-        ended = tuple(Rectangle(known, day, one) for one, known in since.items() if one not in rest)
-        asked = reading.asked if self.asked <= reading.asked else self.asked | reading.asked
-        return _Standing(self.ended + ended, (*self.open[:same], *rest.values()), asked)
-
-
-@dataclass(slots=True)
-class History:
-    """Everything that was ever known of one deal, and what it takes to go on when more is learned. Never changed."""
-
-    day: date
-    """The last one on which something was learned."""
-    eve: _Standing
-    """At the end of the last day of learning before."""
-    now: _Standing
-    heard_before: int
-    """Assertions known before `day`."""
-    heard: int
-    reading: Reading
-    """The life as known now."""
-    is_saved: bool = field(default=True, compare=False)
-    """Whether the rows are known to say it: not if it was made again, perhaps by other rules than they were."""
-
-    def __len__(self) -> int:
-        """How much memory it takes, in assertions."""
-        return 8 + len(self.now.ended) + len(self.now.open)
-
-    @property
-    def rectangles(self) -> tuple[Rectangle, ...]:
-        """All of them."""
-        return self.now.ended + self.now.open
-
-    @property
-    def asked(self) -> frozenset[Key]:
-        """The reference keys on which it depends."""
-        return self.now.asked
-
-    @property
-    def slices(self) -> list[Slice]:
-        """The life as known now."""
-        return [one.slice for one in self.now.open]
-
-    def start(self, journal: Journal) -> tuple[_Standing, date, Reading] | None:
-        """Where a longer journal goes on, and from which day on it is to be read; None if from the first one, because
-        something new was known before the last day."""
-        if sum(one.known_on < self.day for one in journal) != self.heard_before:
-            return None
-        if sum(one.known_on <= self.day for one in journal) != self.heard:
-            return self.eve, self.day, self.reading
-        return self.now, min(one.known_on for one in journal if self.day < one.known_on), self.reading
-
-    def since(self, before: "History") -> "Difference":
-        """What makes `before` this history."""
-        ended = _common(before.now.ended, self.now.ended)
-        opened = _common(before.now.open, self.now.open)
-        old = {*before.now.ended[ended:], *before.now.open[opened:]}
-        new = {*self.now.ended[ended:], *self.now.open[opened:]}
-        return Difference(old - new, new - old)
-
-
 class Difference(NamedTuple):
     """Rectangles that are gone, and those that came."""
 
@@ -108,22 +30,123 @@ class Difference(NamedTuple):
     come: set[Rectangle]
 
 
-def history(journal: Journal, references: References, company: Company, before: History | None = None) -> History:
-    """The history of a deal of which something is known. Pure: the same journal and references give the same one.
+@dataclass(slots=True)
+class History:
+    """Everything that was ever known of one deal, or the end of it. Never changed."""
 
-    `before` is one of fewer assertions about the same deal, all of whose references have stayed as they are: if
-    everything new was learned on its last day or later, what was known until then is not read again.
-    """
-    if before is not None and len(journal) == before.heard:
-        return before
-    now, since, reading = (before and before.start(journal)) or (_Standing(), None, None)
-    days = list(as_learned(journal, references, Reader(references, company, reading).read, since))
-    eve = now
+    day: date
+    """The last one on which something was learned."""
+    ended: tuple[Rectangle, ...]
+    """No longer known."""
+    open: tuple[Rectangle, ...]
+    """Still known, in order of time."""
+    asked: frozenset[Key]
+    """The reference keys on which it depends."""
+    reading: Reading
+    """The life as known now."""
+
+    def __len__(self) -> int:
+        """How much memory it takes, in assertions."""
+        return 8 + len(self.ended) + len(self.open)
+
+    @property
+    def rectangles(self) -> tuple[Rectangle, ...]:
+        """All of them."""
+        return self.ended + self.open
+
+    @property
+    def slices(self) -> list[Slice]:
+        """The life as known now."""
+        return [one.slice for one in self.open]
+
+    @property
+    def end(self) -> "History":
+        """All that it takes to go on when more is learned that comes after the last state: the rectangles of that
+        state, and what ended on the last day and may hold again, for a day is known at its end."""
+        open_ = self.open[self.reading.last_at :]
+        begins = open_[0].slice.start
+        ended = tuple(one for one in self.ended if one.known_until == self.day and begins <= one.slice.start)
+        return History(self.day, ended, open_, self.asked, self.reading.end([one.slice for one in open_], self.asked))
+
+    def learn(self, day: date, reading: Reading) -> "History":
+        """What is known at the end of a later day; of the same day, if more was said on it."""
+        was, ended = (self.open, self.ended) if self.day < day else self._eve()
+        slices = reading.slices
+        same = 0
+        for one, before in zip(slices, was, strict=False):
+            if one is not before.slice and one != before.slice:
+                break
+            same += 1
+        since = {one.slice: one.known_from for one in was[same:]}
+        rest = {one: Rectangle(since.get(one, day), None, one) for one in slices[same:]}
+        gone = tuple(Rectangle(known, day, one) for one, known in since.items() if one not in rest)
+        asked = reading.asked if self.asked <= reading.asked else self.asked | reading.asked
+        return History(day, ended + gone, (*was[:same], *rest.values()), asked, reading)
+
+    def _eve(self) -> tuple[tuple[Rectangle, ...], tuple[Rectangle, ...]]:
+        """What was open and what had ended before the last day."""
+        today = [one for one in self.ended if one.known_until == self.day]
+        again = tuple(Rectangle(one.known_from, None, one.slice) for one in today)
+        return (
+            (*(one for one in self.open if one.known_from < self.day), *again),
+            tuple(one for one in self.ended if one.known_until != self.day) if today else self.ended,
+        )
+
+    def since(self, before: "History") -> Difference:
+        """What makes `before` this history; of an end, what makes it the history that has grown from it."""
+        ended = _common(before.ended, self.ended)
+        opened = _common(before.open, self.open)
+        old = {*before.ended[ended:], *before.open[opened:]}
+        new = {*self.ended[ended:], *self.open[opened:]}
+        return Difference(old - new, new - old)
+
+
+class Step(NamedTuple):
+    """How a history goes on."""
+
+    before: History | None
+    """None: there was none, or it is not known how it was read."""
+    after: History
+    """All of it, or if `before` is the end of a history, what has grown from that."""
+
+
+def history(journal: Journal, references: References, company: Company) -> History:
+    """The history of a deal of which something is known. Pure: the same journal and references give the same one."""
+    days = as_learned(journal, references, Reader(references, company).read)
+    view, reading = next(days)
+    open_ = tuple(Rectangle(view.known, None, one) for one in dict.fromkeys(reading.slices))
+    made = History(view.known, (), open_, reading.asked, reading)
     for view, reading in days:
-        eve, now = now, now.learn(view.known, reading)
-    view, reading = days[-1]
-    heard_before = sum(one.known_on < view.known for one in journal)
-    return History(view.known, eve, now, heard_before, len(journal), reading)
+        made = made.learn(view.known, reading)
+    return made
+
+
+def step(end: History, heard: Journal, journal: Journal, references: References, company: Company) -> Step:
+    """How the history of the journal `heard`, of which this is the end, goes on when the journal has grown. All of its
+    references have stayed as they are."""
+    after = _grown(end, heard, journal, references, company)
+    if after is not None:
+        return Step(end, after)
+    return Step(history(heard, references, company), history(journal, references, company))
+
+
+def _grown(
+    end: History, heard: Journal, journal: Journal, references: References, company: Company
+) -> History | None:  # fmt: skip
+    """None if what is new does not merely come after the last state: then the whole life has to be read."""
+    new = journal[len(heard) :]
+    if not new or journal[: len(heard)] != heard:
+        return None
+    since = min(one.known_on for one in new)
+    if since < end.day:
+        return None
+    reader = Reader(references, company, end.reading)
+    made = end
+    for view, reading in as_learned(journal, references, reader.read, since):
+        if reader.began_anew:
+            return None
+        made = made.learn(view.known, reading)
+    return made
 
 
 def _common(left: Sequence[object], right: Sequence[object]) -> int:

@@ -1,50 +1,15 @@
 """A deal's life as known on one day, cut into slices: intervals of time over which the same was true of it."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from decimal import Decimal
 from typing import NamedTuple
 
-from services.pipeline.domain.stages import Entry, Run, midnight, outcome_of, run_of
+from services.pipeline.domain.facts import Facts, Lived, lived_after, starts_of
 from shared.kernel.journal import Assertion
-from shared.kernel.money import EXACT, Money
-from shared.sales import lookup
 from shared.sales.company import Company
-from shared.sales.deal import DealState, created_on, deal_life, deal_value
+from shared.sales.deal import created_on, deal_life
 from shared.sales.references import Key, References, View
-
-
-class Facts(NamedTuple):
-    """What is true of a deal, in the order of the columns of its table."""
-
-    pipeline: str
-    stage: str
-    outcome: str
-    amount: Decimal | None
-    """As said, else by the price list on the day of the state; None if neither says."""
-    currency: str | None
-    base_value: Decimal | None
-    """`amount` in base currency at the rate of the state's day; None if there is no amount or no rate yet."""
-    estimated: bool
-    owner_id: str | None
-    team: str | None
-    manager: str | None
-    region: str | None
-    customer_id: str | None
-    """The id that survives merges."""
-    product_id: str | None
-    category: str | None
-    channel_id: str | None
-    business_line: str | None
-    expected_close_on: date | None
-    title: str | None
-    created_on: date
-    entered_stage_at: datetime
-    entered_sequence: int
-    entered_source: str
-    entered_event_id: str
-    entered_known_on: date
 
 
 class Slice(NamedTuple):
@@ -56,24 +21,6 @@ class Slice(NamedTuple):
     start: datetime
     end: datetime | None
     facts: Facts
-
-
-class _Place(NamedTuple):
-    """What may change within a state, because reference data do."""
-
-    seat: lookup.Seat
-    customer: str | None
-    category: str | None
-
-
-class _Lived(NamedTuple):
-    """One state, and the run of one stage to which it belongs."""
-
-    identity: tuple[str, str]
-    """Of the event that began the state."""
-    state: DealState
-    run: Run
-    entry: Entry
 
 
 class _Piece(NamedTuple):
@@ -96,7 +43,7 @@ class Reading:
     assertions: Sequence[Assertion]
     settled: tuple[Slice, ...]
     """All slices but those of the last state, equal neighbours merged."""
-    last: _Lived
+    last: Lived
     born: date
     piece: _Piece
     """The last state, cut."""
@@ -110,6 +57,16 @@ class Reading:
         merged = list(self.settled)
         _settle(merged, self.piece.starts, None)
         return merged
+
+    @property
+    def last_at(self) -> int:
+        """Where the slices of the last state begin; one of them may have begun with a state before."""
+        count = len(self.settled)
+        return count if not count or self.slices[count - 1] == self.settled[-1] else count - 1
+
+    def end(self, slices: Sequence[Slice], asked: frozenset[Key]) -> "Reading":
+        """Only what it takes to go on after the last state, whose slices these are."""
+        return ended_reading(self.assertions, self.last, slices, asked)
 
     def goes_on(self, assertions: Sequence[Assertion], known: date) -> bool:
         """Whether these are what was read here, whatever the references learned until then, and only later ones."""
@@ -131,6 +88,8 @@ class Reader:
         self._references = references
         self._company = company
         self._before = before
+        self.began_anew = False
+        """Whether something did not merely go on what was read before."""
         self._pieces = {} if before is None else {before.last.identity: before.piece}
 
     def read(self, assertions: Sequence[Assertion], view: View) -> Reading:
@@ -138,6 +97,7 @@ class Reader:
         before = self._before
         if before is not None and not before.goes_on(assertions, view.known):
             before = None
+            self.began_anew = True
         self._before = self._read(before, assertions, view)
         return self._before
 
@@ -149,7 +109,7 @@ class Reader:
         life = deal_life(new, view, self._company, before.last.state if before else None)
         born = before.born if before else created_on(life)
         for one, state in zip(new, life, strict=True):
-            now = _lived(last, one, state)
+            now = lived_after(last, one, state)
             if last is not None and not _is_hidden(last, now):
                 _settle(merged, self._piece(last, born, view).starts, state.since)
             last = now
@@ -158,17 +118,32 @@ class Reader:
         asked = piece.asked if piece.asked == view.asked else frozenset(view.asked)
         return Reading(assertions, tuple(merged), last, born, piece, asked, view.learned)
 
-    def _piece(self, lived: _Lived, born: date, view: View) -> _Piece:
-        state = lived.state
-        key = state.since, state.pipeline, state.stage, state.alive, state.said.fields, lived.entry, born
+    def _piece(self, lived: Lived, born: date, view: View) -> _Piece:
+        key = _key(lived, born)
         piece = self._pieces.get(lived.identity)
         if piece is None or piece.key != key or (piece.learned is not None and piece.learned <= view.known):
             own = View(self._references, view.known)
-            starts = tuple(_starts(lived, born, own, self._company))
+            starts = tuple(starts_of(lived, born, own, self._company))
             asked = self._before.asked if self._before and self._before.asked == own.asked else frozenset(own.asked)
             piece = self._pieces[lived.identity] = _Piece(key, starts, asked, own.learned)
         _ask(view, piece.asked, piece.learned)
         return piece
+
+
+def ended_reading(
+    assertions: Sequence[Assertion], last: Lived, slices: Sequence[Slice], asked: frozenset[Key]
+) -> Reading:  # fmt: skip
+    """The end of a life of these assertions, with the slices of its last state, as known now: nothing about it will be
+    learned later without another assertion."""
+    born = slices[0].facts.created_on
+    piece = _Piece(_key(last, born), tuple((one.start, one.facts) for one in slices), asked, None)
+    return Reading(assertions, (), last, born, piece, asked, None)
+
+
+def _key(lived: Lived, born: date) -> tuple[object, ...]:
+    """What a state's slices depend on, beside the references."""
+    state = lived.state
+    return state.since, state.pipeline, state.stage, state.alive, state.said.fields, lived.entry, born
 
 
 def _ask(view: View, asked: Iterable[Key], learned: date | None) -> None:
@@ -178,13 +153,7 @@ def _ask(view: View, asked: Iterable[Key], learned: date | None) -> None:
         view.learned = learned
 
 
-def _lived(before: _Lived | None, one: Assertion, state: DealState) -> _Lived:
-    run = run_of(state)
-    entry = before.entry if before is not None and before.run == run else Entry(*one.stamp, one.known_on)
-    return _Lived(one.identity, state, run, entry)
-
-
-def _is_hidden(lived: _Lived, following: _Lived) -> bool:
+def _is_hidden(lived: Lived, following: Lived) -> bool:
     """Whether a state lasted no time and was not even a visit to a stage: the next one holds from the same instant."""
     since = lived.state.since
     return since == following.state.since and not (lived.entry.at == since and lived.entry != following.entry)
@@ -211,65 +180,3 @@ def _until(starts: Sequence[tuple[datetime, Facts]], end: datetime | None) -> It
             stop = end
         if stop is None or start < stop:  # the state ended before, or a clock change has swallowed the whole day
             yield Slice(start, stop, facts)
-
-
-def _starts(lived: _Lived, born: date, view: View, company: Company) -> Iterator[tuple[datetime, Facts]]:
-    """A state, cut at the midnights from which its team, customer or category is another one."""
-    state = lived.state
-    facts = _facts(lived, born, view, company)
-
-    def place(day: date) -> _Place:
-        return _place(state, view, day)
-
-    for first, _, where in view.stretches(place, state.day, date.max):
-        yield (state.since if first == state.day else midnight(company.calendar, first)), facts(where)
-
-
-def _place(state: DealState, view: View, day: date) -> _Place:
-    said = state.said
-    seat = lookup.seat_of(view, said.text("owner_id"), day)
-    customer = lookup.survivor_of(view, said.text("customer_id"), day)
-    return _Place(seat, customer, lookup.category_of(view, said.text("product_id"), day))
-
-
-def _facts(lived: _Lived, born: date, view: View, company: Company) -> Callable[[_Place], Facts]:
-    """Everything that holds for the whole state; what is left to say is the place."""
-    state, said, entry = lived.state, lived.state.said, lived.entry
-    value = deal_value(state, view, state.day)
-    money = value.amount
-    base = None if money is None else _base_value(money, view, company, state.day)
-
-    def at(place: _Place) -> Facts:
-        return Facts(
-            pipeline=state.pipeline,
-            stage=state.stage,
-            outcome=outcome_of(state).value,
-            amount=money.amount if money else None,
-            currency=money.currency if money else None,
-            base_value=base,
-            estimated=value.estimated,
-            owner_id=place.seat.member,
-            team=place.seat.team,
-            manager=place.seat.manager,
-            region=place.seat.region,
-            customer_id=place.customer,
-            product_id=said.text("product_id"),
-            category=place.category,
-            channel_id=said.text("channel_id"),
-            business_line=said.text("business_line"),
-            expected_close_on=lookup.day_of(said.fields.get("expected_close_on")),
-            title=said.text("title"),
-            created_on=born,
-            entered_stage_at=entry.at,
-            entered_sequence=entry.sequence,
-            entered_source=entry.source,
-            entered_event_id=entry.event_id,
-            entered_known_on=entry.known_on,
-        )
-
-    return at
-
-
-def _base_value(money: Money, view: View, company: Company, day: date) -> Decimal | None:
-    rate = lookup.rate_of(view, money.currency, company.base_currency, day)
-    return None if rate is None else EXACT.multiply(money.amount, rate)

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from services.pipeline.domain.slices import Facts, Slice
+from services.pipeline.domain.facts import Facts, entry_of
+from services.pipeline.domain.slices import Slice
 from services.pipeline.domain.stages import Entry, Outcome, days_between
 from shared.kernel.period import Calendar
 
@@ -54,17 +55,6 @@ def visits(slices: Iterable[Slice], until: datetime | None = None) -> list[Visit
         made.append(Visit(entry, came_from, facts, left_at))
         came_from = None if facts.outcome == Outcome.ENDED else facts.stage
     return made
-
-
-def entry_of(facts: Facts) -> Entry:
-    """How the present run of the stage began."""
-    return Entry(
-        facts.entered_stage_at,
-        facts.entered_sequence,
-        facts.entered_source,
-        facts.entered_event_id,
-        facts.entered_known_on,
-    )
 
 
 def time_in_stages(made: Sequence[Visit], until: datetime, calendar: Calendar) -> list[TimeInStage]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from services.pipeline.domain.slices import Facts
+from services.pipeline.domain.facts import Facts
 from services.pipeline.queries import deals
 from shared.storage.database import Reader
 from shared.storage.differences import row_differences

@@ -6,8 +6,9 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+from services.pipeline.domain.facts import Facts
 from services.pipeline.domain.selection import Moment, Selection, Sort
-from services.pipeline.domain.slices import Facts, Slice
+from services.pipeline.domain.slices import Slice
 from services.pipeline.queries.where import FACTS, VISIBLE, Where, selected
 from services.pipeline.wire import Sums, facts_of, slice_of
 from shared.kernel.errors import NotFoundError

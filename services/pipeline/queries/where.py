@@ -2,8 +2,8 @@
 
 from datetime import date
 
+from services.pipeline.domain.facts import Facts
 from services.pipeline.domain.selection import Moment, Selection
-from services.pipeline.domain.slices import Facts
 from services.pipeline.domain.stages import entered_before
 from shared.kernel.period import Calendar
 

@@ -33,7 +33,7 @@ async def test_what_became_of_deals_is_told_of_those_from_before(migrated: Setti
 
 
 async def as_before(writer: Writer) -> None:
-    """Write what revision 0005 held: each stage that a deal reached as such, and nothing of those lost in it."""
+    """Write what revision 0006 held: each stage that a deal reached as such, and nothing of those lost in it."""
     columns = [*DEALS.dimension_types, *DEALS.measure_types]
     copied = ", ".join(("partition", "number", "entity", "known_on", "day", *columns))
     await writer.execute("UPDATE deal_postings SET fact = 'reached' WHERE fact = 'dropped'")
@@ -51,4 +51,4 @@ async def as_before(writer: Writer) -> None:
         await writer.execute(
             "UPDATE entity SET posted = $2 WHERE kind = 'deal' AND id = $1", row["id"], [pack_posted(before, None)]
         )
-    await writer.execute("UPDATE alembic_version SET version_num = '0005'")
+    await writer.execute("UPDATE alembic_version SET version_num = '0006'")

@@ -104,10 +104,18 @@ def opener(
     chunk: int = CHUNK,
     failpoints: Failpoints | None = None,
     kept: int = 50_000,
+    code: str = "",
 ) -> FoldingOpener:
     """What the loop would open lanes with."""
     return FoldingOpener(
-        database, 1, handler(company), Metrics(), SystemClock(), failpoints or Failpoints(), chunk=chunk, kept=kept
+        database,
+        1,
+        handler(company, code),
+        Metrics(),
+        SystemClock(),
+        failpoints or Failpoints(),
+        chunk=chunk,
+        kept=kept,
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from services.pipeline.domain.slices import Facts
+from services.pipeline.domain.facts import Facts
 from services.pipeline.queries.builds import digest as of_build
 from services.pipeline.queries.deals import digest
 from shared.kernel.money import EXACT

@@ -4,11 +4,12 @@ from dataclasses import replace
 from datetime import date
 from itertools import pairwise
 
+import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as trying
 from hypothesis import strategies as st
 
-from services.pipeline.domain.slices import Facts
+from services.pipeline.domain.facts import Facts
 from services.pipeline.queries.deals import digest
 from shared.sales.company import Company
 from shared.sales.references import Key
@@ -78,6 +79,42 @@ async def test_the_digest_tells_other_deals_apart(database: Database, company: C
         await told(database, company, [[event("deal", "D-1", "2026-03-01T00:00:00Z", stage=stage)]], 1, 500)
         seen.add((await standing(database))[1])
     assert len(seen) == 2
+
+
+@pytest.mark.parametrize("code", ["as it was", "another"])
+async def test_what_the_same_code_wrote_is_gone_on_and_what_other_code_wrote_is_replaced(
+    database: Database, company: Company, code: str
+) -> None:
+    """Told by a row that was tampered with, and that the last event closes no more."""
+    told_of = [event("deal", "D-1", f"2026-03-{day}T00:00:00Z", stage=stage) for day, stage in _STAGES]
+    await clear(database)
+    stream = Stream(1)
+    await tell(opener(database, company, code="as it was"), stream.number(told_of[:-1]))
+    async with database.write() as writer:
+        await writer.execute("UPDATE deal_state SET title = 'X' WHERE stage = 'prospecting'")
+    await tell(opener(database, company, code=code), stream.number(told_of[-1:]))
+    async with database.read() as reader:
+        kept = await reader.value("SELECT count(*) FROM deal_state WHERE title = 'X'")
+    assert (kept > 0) == (code == "as it was")
+
+
+async def test_the_model_that_an_older_version_left_behind_is_not_gone_on(
+    database: Database, company: Company
+) -> None:  # fmt: skip
+    """It writes journal and rows, and knows nothing of the model beside them."""
+    told_of = [event("deal", "D-1", f"2026-03-{day}T00:00:00Z", stage=stage) for day, stage in _STAGES]
+    await told(database, company, [told_of], 1, 500)
+    expected = await standing(database)
+    await clear(database)
+    stream = Stream(1)
+    await tell(opener(database, company), stream.number(told_of[:-2]))
+    async with database.read() as reader:
+        left = await reader.value("SELECT model FROM entity")
+    await tell(opener(database, company), stream.number(told_of[-2:-1]))
+    async with database.write() as writer:
+        await writer.execute("UPDATE entity SET model = $1", left)
+    await tell(opener(database, company), stream.number(told_of[-1:]))
+    assert await standing(database) == expected
 
 
 async def test_rows_made_by_other_rules_are_replaced_with_the_next_event(database: Database, company: Company) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from services.pipeline import migrations
-from services.pipeline.domain.slices import Facts
+from services.pipeline.domain.facts import Facts
 from services.pipeline.settings import Settings
 from services.pipeline.tables import tables
 from services.pipeline.wiring import run_migrate

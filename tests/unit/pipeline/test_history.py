@@ -7,9 +7,11 @@ from itertools import pairwise, product
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.pipeline.domain.history import History, Rectangle, history
-from services.pipeline.domain.slices import Facts
+from services.pipeline.domain.facts import Facts
+from services.pipeline.domain.history import History, Rectangle, history, step
 from services.pipeline.domain.stages import outcome_of
+from services.pipeline.domain.visits import visits
+from services.pipeline.packing import pack_end, unpack_end
 from shared.kernel.journal import Assertion, Journal, Stamp, known, merge
 from shared.sales import lookup
 from shared.sales.company import Company
@@ -142,32 +144,100 @@ def test_references_that_were_not_asked_for_change_nothing(story: Story, other: 
 @law
 @given(stories(), zones, st.data())
 def test_a_history_goes_on_as_if_all_had_been_told_at_once(story: Story, zone: str, data: st.DataObject) -> None:
-    told, refs = company(zone), references(story.references)
-    order = data.draw(st.permutations(story.deal) | st.just(sorted(story.deal, key=lambda one: one.known_on)))
-    cuts = data.draw(st.sets(st.integers(1, len(order))))
-    made: History | None = None
-    journal: Journal = ()
-    for start, end in pairwise(sorted({0, len(order)} | cuts)):
-        before, journal = made, merge(journal, order[start:end])
-        made = history(journal, refs, told, before)
-        assert made == history(journal, refs, told)
-        if before is not None:
-            gone, come = made.since(before)
-            assert {*before.rectangles} - gone | come == {*made.rectangles}
-            assert not gone & come
-            assert gone <= {*before.rectangles}
+    """Whatever the order and the parts."""
+    goes_on(data.draw(tellings(story)), references(story.references), company(zone))
+
+
+def goes_on(parts: list[Journal], refs: References, told: Company) -> None:
+    """Its end is the same, the same rows stand, and the same transitions are new."""
+    journal, *later = parts
+    made = history(journal, refs, told)
+    end, rows = made.end, {*made.rectangles}
+    for part in later:
+        heard, journal = journal, merge(journal, part)
+        if len(heard) == len(journal):
+            continue
+        before, after = step(end, heard, journal, refs, told)
+        assert before is not None
+        gone, come = after.since(before)
+        assert gone <= rows
+        assert not gone & come
+        rows = rows - gone | come
+        whole = history(journal, refs, told)
+        assert rows == {*whole.rectangles}
+        assert len(rows) == len(whole.rectangles)
+        assert new(before, after) == new(history(heard, refs, told), whole)
+        end = after.end
+        assert end == whole.end == end.end
+        assert {*end.rectangles} <= rows
+
+
+def tellings(story: Story) -> st.SearchStrategy[list[Journal]]:
+    """All of a story in parts: in any order, or as it was learned, or as it happened."""
+    orders = st.permutations(story.deal) | st.sampled_from(
+        [
+            sorted(story.deal, key=lambda one: one.known_on),
+            sorted(story.deal, key=lambda one: (one.known_on, one.stamp)),
+            list(story.journal),
+        ]
+    )
+    cuts = st.sets(st.integers(1, len(story.deal) - 1)) if len(story.deal) > 1 else st.just(set())
+    return st.builds(
+        lambda order, places: [
+            merge((), order[start:stop]) for start, stop in pairwise([0, *sorted(places), len(order)])
+        ],
+        orders,
+        cuts,
+    )
+
+
+def new(before: History, after: History) -> list[tuple[object, ...]]:
+    """The transitions that are told when one history becomes another."""
+    told = {one.entry for one in visits(before.slices)}
+    return [(one.entry, one.came_from, one.facts) for one in visits(after.slices) if one.entry not in told]
 
 
 @law
-@given(stories(), stories(), zones, st.integers(0, 7))
+@given(stories(), stories(), zones, st.integers(1, 7))
 def test_a_history_goes_on_after_references_that_it_did_not_ask_for(
     story: Story, other: Story, zone: str, count: int
 ) -> None:
     told = company(zone)
-    early = sorted(story.deal, key=lambda one: one.known_on)[:count] or story.deal
-    made = history(merge((), early), references(story.references), told)
+    heard = merge((), sorted(story.deal, key=lambda one: one.known_on)[:count])
+    made = history(heard, references(story.references), told)
     refs = references([*story.references, *(one for one in other.references if one[0] not in made.asked)])
-    assert history(story.journal, refs, told, made) == history(story.journal, refs, told)
+    assert step(made.end, heard, story.journal, refs, told).after.end == history(story.journal, refs, told).end
+
+
+@law
+@given(stories(), zones)
+def test_the_end_of_a_history_is_found_again_in_its_bytes(story: Story, zone: str) -> None:
+    told = company(zone)
+    end = history(story.journal, references(story.references), told).end
+    for asked in (end.asked, end.asked | {Key("member", "max")}):
+        assert unpack_end(pack_end(end, asked), story.journal, asked, told) == end
+
+
+@law
+@given(
+    stages=st.lists(st.sampled_from(["prospecting", "qualification", "proposal"]), min_size=2, max_size=9),
+    one_day=st.booleans(),
+)
+def test_what_comes_after_all_that_was_known_is_read_on(stages: list[str], *, one_day: bool) -> None:
+    """Else it would be right, but as slow as the life is long: the end of a history is as short as it was."""
+    told = company()
+    made: History | None = None
+    journal: Journal = ()
+    for hour, stage in enumerate(stages):
+        learned = FIRST if one_day else FIRST + timedelta(days=hour)
+        heard, journal = journal, merge(journal, [said(24 + hour, learned, stage=stage)])
+        if made is not None:
+            before, after = step(made.end, heard, journal, References(), told)
+            assert before is not None
+            assert len(before.rectangles) <= 2
+            assert len(after.since(before).come) <= 3
+            assert len(after.end.rectangles) <= 2
+        made = history(journal, References(), told)
 
 
 def said(hours: int, known_on: date, sequence: int = 0, **fields: object) -> Assertion:
@@ -229,6 +299,19 @@ def test_a_state_that_ends_before_its_team_changes_is_not_cut() -> None:
         (START + timedelta(hours=1), START + timedelta(hours=30), "north"),
         (START + timedelta(hours=30), None, None),
     ]
+
+
+def test_what_ended_on_a_day_may_hold_again_at_its_end() -> None:
+    """The event that ended the first stage turns out to have been another one; on the same day a third one ends it at
+    the same instant after all. At the end of the day nothing had ever been in doubt."""
+    later = FIRST + timedelta(days=1)
+    first, ending = said(1, FIRST, stage="prospecting"), said(30, FIRST, stage="proposal")
+    mended = Assertion(Stamp(START, 0, *ending.identity), later, {"stage": "qualification"}, revision=1)
+    goes_on([(first, ending), (mended,), (said(30, later, 1, stage="won"),)], References(), company())
+    rows = history(
+        merge((), [first, ending, mended, said(30, later, 1, stage="won")]), References(), company()
+    ).rectangles
+    assert [one.known_from for one in rows if one.slice.facts.stage == "prospecting"] == [FIRST]
 
 
 def test_the_day_of_creation_is_learned_for_the_whole_life() -> None:

@@ -4,6 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from services.pipeline.settings import Settings
+from shared.runtime.fingerprint import fingerprint
 from shared.sales.company import DEFAULT_STAGES
 
 
@@ -51,3 +52,17 @@ def test_waiting_is_bounded(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("QUINTANT_PIPELINE_WAIT_SECONDS", "600")
     with pytest.raises(ValidationError):
         Settings()
+
+
+def test_the_fingerprint_changes_with_what_numbers_depend_on(environment: pytest.MonkeyPatch) -> None:
+    found = {fingerprint(Settings())}
+    environment.setenv("QUINTANT_HTTP_PORT", "1")
+    assert {fingerprint(Settings())} == found
+    for name, value in (
+        ("QUINTANT_COMPANY_TIME_ZONE", "Asia/Shanghai"),
+        ("QUINTANT_BASE_CURRENCY", "EUR"),
+        ("QUINTANT_PIPELINES", '{"default": ["first"]}'),
+    ):
+        environment.setenv(name, value)
+        found.add(fingerprint(Settings()))
+    assert len(found) == 4

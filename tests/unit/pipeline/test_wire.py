@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from services.pipeline.domain.slices import Facts
-from services.pipeline.domain.visits import Visit, entry_of
+from services.pipeline.domain.facts import Facts, entry_of
+from services.pipeline.domain.visits import Visit
 from services.pipeline.wire import Sums, funnel_body, money, pipelines_body, stage_changed
 from shared.contracts.records import Fact
 from tests.unit.pipeline.stories import company

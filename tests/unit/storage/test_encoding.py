@@ -13,7 +13,15 @@ from shared.kernel.journal import Assertion, Stamp, merge
 from shared.kernel.ledger import Cell, Cells, balance_of, post
 from shared.sales.references import Key
 from shared.sales.timeline import Standing
-from shared.storage.encoding import pack_journal, pack_posted, unpack_journal, unpack_posted, unpack_standing
+from shared.storage.encoding import (
+    pack_journal,
+    pack_model,
+    pack_posted,
+    unpack_journal,
+    unpack_model,
+    unpack_posted,
+    unpack_standing,
+)
 from tests.unit.sales.mini import Dimensions, Sums
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
@@ -138,3 +146,11 @@ def split(data: st.DataObject, entries: list[T]) -> list[list[T]]:
     """The same entries in some parts."""
     cuts = sorted(data.draw(st.sets(st.integers(0, len(entries)), max_size=3)) | {0, len(entries)})
     return [entries[start:stop] for start, stop in pairwise(cuts)]
+
+
+@given(st.binary(max_size=9), st.integers(0, 2**63 - 1), st.integers(0, 2**63 - 1))
+def test_a_model_is_good_for_the_number_at_which_it_was_stored(model: bytes, number: int, other: int) -> None:
+    packed = pack_model(model, number)
+    assert unpack_model(packed, number) == model
+    assert (unpack_model(packed, other) is None) == (other != number)
+    assert unpack_model(pack_model(None, number), number) is None

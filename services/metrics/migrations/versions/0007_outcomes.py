@@ -12,8 +12,8 @@ from alembic import op
 from shared.kernel.ledger import Cells, negated, post
 from shared.storage.encoding import pack_posted, unpack_posted
 
-revision = "0006"
-down_revision = "0005"
+revision = "0007"
+down_revision = "0006"
 
 _CHUNK = 1_000
 _PLACE = (
