@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from services.ingest.domain.candidates import Candidate, Outcome, Status
-from services.ingest.domain.partitions import Generation, place_of, slots_of
+from services.ingest.domain.partitions import Generation, homes_of, place_of, slots_of
 from services.ingest.numbering import Numbering
 from services.ingest.sources.adapter import ToRead
 from services.ingest.store import Raw
@@ -95,7 +95,7 @@ def _event(
         one.personal,
         raw_id or one.raw_id,
         one.raw_part,
-        None if ENTITIES[one.entity].reference else [each.slot_of(one.entity, one.subject) for each in generations],
+        None if ENTITIES[one.entity].reference else homes_of(one.entity, one.subject, generations),
     )
 
 
