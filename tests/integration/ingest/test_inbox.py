@@ -132,8 +132,8 @@ async def test_many_events_are_sent_ahead_while_a_commit_is_under_way(database: 
     async def waiting_backends(count: int) -> bool:
         async with database.read() as reader:
             found = await reader.value(
-                """SELECT count(*) FROM pg_stat_activity
-                   WHERE datname = current_database() AND wait_event = 'advisory' AND query LIKE '%take_in%'"""
+                """SELECT count(*) FROM pg_locks JOIN pg_database AS d ON d.oid = database
+                   WHERE d.datname = current_database() AND locktype = 'advisory' AND NOT granted"""
             )
         return bool(found == count)
 
