@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from services.ingest.domain.candidates import Candidate, Outcome, Status
-from services.ingest.domain.partitions import Generation, place_of, slots_of
+from services.ingest.domain.partitions import Generation, homes_of, place_of, slots_of
 from services.ingest.numbering import Numbering
 from services.ingest.sources.adapter import ToRead
 from services.ingest.store import Raw
@@ -45,17 +45,19 @@ async def commit(
     writer: Statements, submissions: Sequence[Submission], calendar: Calendar, numbering: Numbering, now: datetime
 ) -> list[Outcome]:
     """What became of each candidate of each submission, in order. `now` is our clock; the database's decides."""
-    events = _events(submissions, calendar, numbering.generations)
+    generations = numbering.generations
+    events = _events(submissions, calendar, generations)
     raws = [_raw(one.raw, one.reads) for one in submissions if one.raw and (one.candidates or one.reads)]
     said = (raws, _asked(submissions), _delivered(submissions))
     answer = None
     while answer is None or answer["today"] is None:
         days, begins = _days_around(calendar, calendar.day(answer["at"] if answer else now))
-        slots = slots_of(numbering.generations)
-        answer = await writer.row(_TAKE_IN, days, begins, slots, events, *said)
-        if (answer is None or answer["today"] is None) and await numbering.look(writer):
-            events = _events(submissions, calendar, numbering.generations)
-    return _outcomes([candidate for one in submissions for candidate in one.candidates], answer, numbering.generations)
+        answer = await writer.row(_TAKE_IN, days, begins, slots_of(generations), events, *said)
+        if answer is None or answer["today"] is None:
+            seen, generations = generations, await numbering.look(writer)
+            if generations != seen:
+                events = _events(submissions, calendar, generations)
+    return _outcomes([candidate for one in submissions for candidate in one.candidates], answer, generations)
 
 
 @lru_cache(maxsize=8)
@@ -95,7 +97,7 @@ def _event(
         one.personal,
         raw_id or one.raw_id,
         one.raw_part,
-        None if ENTITIES[one.entity].reference else [each.slot_of(one.entity, one.subject) for each in generations],
+        None if ENTITIES[one.entity].reference else homes_of(one.entity, one.subject, generations),
     )
 
 

@@ -1,8 +1,9 @@
 """What happens to the events of one request: into the inbox, or into the quarantine, or back to the sender."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 import msgspec
 import structlog
@@ -28,7 +29,20 @@ _COUNTERS = {
     Status.QUARANTINED: metric_names.INGEST_QUARANTINED,
     Status.REJECTED: metric_names.INGEST_REJECTED,
 }
-_decode_fields = msgspec.json.Decoder(dict[str, object]).decode
+
+
+class _Named(msgspec.Struct, frozen=True):
+    """Of a deal's said fields those that name a stage."""
+
+    stage: str | msgspec.UnsetType | None = msgspec.UNSET
+    pipeline_id: str | msgspec.UnsetType | None = msgspec.UNSET
+
+    def said(self) -> dict[str, object]:
+        """As they stand in the event."""
+        return {name: item for name, item in msgspec.structs.asdict(self).items() if item is not msgspec.UNSET}
+
+
+_decode_named = msgspec.json.Decoder(_Named).decode
 
 
 @dataclass(slots=True)
@@ -42,6 +56,11 @@ class Intake:
     clock: Clock
     _labels: dict[str, frozenset[str]] = field(default_factory=dict)
     """Stage map → labels that it is known to explain; what is missing here is looked up."""
+    _names_clearly: Callable[[_Named], bool] = field(init=False)
+    """There are few stages, and each deal names one of them."""
+
+    def __post_init__(self) -> None:
+        self._names_clearly = lru_cache(maxsize=1024)(lambda named: is_clear(named.said(), self.pipelines))
 
     async def take(
         self,
@@ -105,10 +124,10 @@ class Intake:
         return not any([await self._is_mapped(one) for one in self._named(candidate)])
 
     def _is_clear(self, candidate: Candidate) -> bool:
-        return is_clear(_decode_fields(candidate.public), self.pipelines)
+        return self._names_clearly(_decode_named(candidate.public))
 
     def _named(self, candidate: Candidate) -> list[StageNamed]:
-        return stages_named(candidate.source, _decode_fields(candidate.public), self.pipelines)
+        return stages_named(candidate.source, _decode_named(candidate.public).said(), self.pipelines)
 
     async def _is_mapped(self, named: StageNamed) -> bool:
         if named.label not in self._labels.get(named.stage_map, ()):

@@ -13,10 +13,10 @@ class Numbering:
     def __init__(self, generations: Sequence[Generation]) -> None:
         self.generations = tuple(generations)
 
-    async def look(self, reader: Reader) -> bool:
-        """Look again; whether they are others than before."""
-        before, self.generations = self.generations, await open_generations(reader)
-        return before != self.generations
+    async def look(self, reader: Reader) -> tuple[Generation, ...]:
+        """Look again."""
+        self.generations = await open_generations(reader)
+        return self.generations
 
 
 async def open_generations(reader: Reader) -> tuple[Generation, ...]:

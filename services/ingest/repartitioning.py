@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from services.ingest.commit import CHANNEL, LOCK
-from services.ingest.domain.partitions import Generation
+from services.ingest.domain.partitions import Generation, homes_of
 from services.ingest.numbering import open_generations
 from shared.contracts.entities import ENTITIES
 from shared.kernel.clock import Clock
@@ -163,7 +163,7 @@ async def _number(writer: Writer, generation: Generation, most: int) -> int:
     heads = dict(await _numbered(writer, generation))
     records = []
     for seq, entity, subject in rows:
-        for slot in generation.slots if ENTITIES[entity].reference else (generation.slot_of(entity, subject),):
+        for slot in generation.slots if ENTITIES[entity].reference else homes_of(entity, subject, (generation,)):
             heads[slot] = heads.get(slot, 0) + 1
             records.append((slot, heads[slot], 1, seq))
     await writer.copy("stream", ("partition", "number", "epoch", "seq"), records)

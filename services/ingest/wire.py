@@ -8,7 +8,7 @@ import msgspec
 
 from services.ingest.domain.agreement import Said
 from services.ingest.domain.candidates import Candidate, Outcome, Status
-from shared.contracts.entities import canonical, decode_data, entity_of, statement
+from shared.contracts.entities import canonical_data, entity_of, statement
 from shared.contracts.envelope import Event, Refused
 from shared.kernel.errors import QuintantError
 
@@ -20,18 +20,18 @@ _unpack = msgspec.msgpack.Decoder(Candidate).decode
 def candidate_of(event: Event, *, raw_part: str | None = None) -> Candidate:
     """A checked candidate. Raises InvalidInputError and the like with a fault for each thing wrong."""
     entity = entity_of(event.type)
-    public, personal = canonical(decode_data(entity, event.data, event.members))
+    public, personal = canonical_data(entity, event.data, event.members)
     return Candidate(
-        entity=entity.slug,
-        source=event.source,
-        id=event.id,
-        subject=event.subject,
-        occurred_at=event.time,
-        sequence=event.sequence,
-        public=public,
-        personal=personal,
-        cause=event.cause,
-        traceparent=event.traceparent,
+        entity.slug,
+        event.source,
+        event.id,
+        event.subject,
+        event.time,
+        event.sequence,
+        public,
+        personal,
+        event.cause,
+        event.traceparent,
         raw_part=raw_part,
     )
 

@@ -37,10 +37,20 @@ def canonical(struct: msgspec.Struct) -> tuple[bytes, bytes | None]:
     """The public JSON, and apart from it the personal fields in the same nesting; None if it says none."""
     public = msgspec.to_builtins(struct, builtin_types=_WRITTEN_HERE)
     _write_out(public)
-    personal: dict[str, Any] = {}
-    for path in personal_paths(type(struct)):
-        _move(public, personal, path)
+    return encoded(public, move_personal(public, personal_paths(type(struct))))
+
+
+def encoded(public: dict[str, Any], personal: dict[str, Any]) -> tuple[bytes, bytes | None]:
+    """Both as JSON, once all values are written as they should be."""
     return _encode(public), _encode(personal) if personal else None
+
+
+def move_personal(public: dict[str, Any], paths: Sequence[Path]) -> dict[str, Any]:
+    """Take what stands there out of the public members."""
+    personal: dict[str, Any] = {}
+    for path in paths:
+        _move(public, personal, path)
+    return personal
 
 
 @cache

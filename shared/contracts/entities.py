@@ -1,6 +1,6 @@
 """The closed registry of entities, and how the data of an event are read and made canonical."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from types import MappingProxyType
@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from shared.contracts.canonical import Statement, canonical, personal_paths, said, statement, statement_of
+from shared.contracts.canonical import Statement, canonical, encoded, personal_paths, said, statement, statement_of
 from shared.contracts.events.cash import Payment
 from shared.contracts.events.data import CURRENCY_MISMATCH, EntityData, ReferenceData
 from shared.contracts.events.external import ExternalSeries
@@ -26,6 +26,7 @@ from shared.contracts.events.reference import (
 )
 from shared.contracts.events.sales import Activity, Deal, Feedback, Lead
 from shared.contracts.faults import check_values, explain
+from shared.contracts.regular import DoubtfulError, Written, writer_of
 from shared.contracts.shape import Path, Shape, shape_of
 from shared.contracts.strict_json import check_depth, parse, refuse_unstorable, regular_object
 from shared.kernel.errors import CurrencyMismatchError, Fault, InvalidInputError, MalformedError
@@ -35,6 +36,7 @@ __all__ = [
     "Entity",
     "Statement",
     "canonical",
+    "canonical_data",
     "checked_statement",
     "decode_canonical",
     "decode_data",
@@ -65,18 +67,20 @@ class Entity:
     """Where personal data stand: field names, `*` for every key."""
     shape: Shape = field(repr=False)
     decoder: "msgspec.json.Decoder[Any]" = field(repr=False)
+    write: Callable[[dict[str, Any]], Written] = field(repr=False)
 
 
 def _entity(slug: str, struct: type[EntityData]) -> Entity:
-    shape = shape_of(struct)
+    shape, personal = shape_of(struct), tuple(personal_paths(struct))
     return Entity(
         slug,
         struct,
         issubclass(struct, ReferenceData),
         frozenset(name for name, inner in shape.fields.items() if inner.is_collection),
-        personal_paths(struct),
+        personal,
         shape,
         msgspec.json.Decoder(struct),
+        writer_of(shape, personal),
     )
 
 
@@ -128,24 +132,33 @@ _BY_TYPE = {event_type(slug): entity for slug, entity in ENTITIES.items()}
 _TYPE_REASON = f"must be {_BEFORE}<entity>{_AFTER} with one of the entities " + ", ".join(ENTITIES)
 
 
-def decode_data(entity: Entity, data: bytes, members: Mapping[str, Any] | None = None) -> EntityData:
+def decode_data(entity: Entity, data: bytes) -> EntityData:
     """Read data as they arrive from outside. Raises InvalidInputError (CurrencyMismatchError) with a fault for each
     thing wrong at its JSON pointer, MalformedError for what is no JSON, TooLargeError for too deep nesting.
+    """
+    members = regular_object(data)
+    flawless = None if members is None else _flawless(entity, data, members)
+    return flawless[0] if flawless else _checked(entity, data, parse(data))
+
+
+def canonical_data(entity: Entity, data: bytes, members: dict[str, Any] | None = None) -> tuple[bytes, bytes | None]:
+    """Public and personal JSON of data as they arrive from outside: `canonical` of `decode_data`, and raises the same.
 
     `members` is what `regular_object` or `parse` made of the data, if they were read before.
     """
     members = regular_object(data) if members is None else members
-    struct = None if members is None else _flawless(entity, data, members)
-    return _checked(entity, data, parse(data)) if struct is None else struct
+    flawless = None if members is None else _flawless(entity, data, members)
+    return encoded(*flawless[1]) if flawless else canonical(_checked(entity, data, parse(data)))
 
 
-def _flawless(entity: Entity, data: bytes, members: Mapping[str, Any]) -> EntityData | None:
+def _flawless(entity: Entity, data: bytes, members: dict[str, Any]) -> tuple[EntityData, Written] | None:
     """The data if nothing is wrong with them; else None, and who reads them again says what it is."""
     try:
         struct: EntityData = entity.decoder.decode(data)
-    except msgspec.DecodeError:
+        written = entity.write(members)
+    except (msgspec.DecodeError, DoubtfulError):
         return None
-    return None if check_values(entity.shape, members) or any(struct.conflicts()) else struct
+    return None if any(struct.conflicts()) else (struct, written)
 
 
 def decode_canonical(entity: Entity, data: bytes) -> EntityData:

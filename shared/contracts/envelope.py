@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
 
@@ -11,7 +12,7 @@ import msgspec
 
 from shared.contracts.entities import entity_of, is_event_type
 from shared.contracts.headers import whole
-from shared.contracts.strict_json import MAX_DEPTH, Number, check_depth, parse, regular_object
+from shared.contracts.strict_json import MAX_DEPTH, Number, check_depth, parse, regular_object, regular_objects
 from shared.contracts.values import read_instant
 from shared.kernel.errors import (
     Fault,
@@ -52,7 +53,7 @@ class Event(msgspec.Struct, frozen=True):
     cause: str | None = None
     """The id of the event that led to this one."""
     traceparent: str | None = None
-    members: Mapping[str, Any] | None = None
+    members: dict[str, Any] | None = None
     """The data as they were read for their id, not yet checked; None if they were not read."""
 
 
@@ -62,6 +63,7 @@ class _Data(msgspec.Struct, frozen=True):
 
 _data_in = msgspec.json.Decoder(_Data).decode
 _items_in = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_all_data_in = msgspec.json.Decoder(list[_Data]).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ def parse_events(headers: Mapping[str, str], body: bytes) -> list[Event | Refuse
         raise TooLargeError(f"The body is longer than {MAX_BODY_BYTES} bytes.")
     media = _media_type(headers.get("content-type", ""))
     if media == BATCH:  # first: it shares a prefix with the structured type
-        return [_structured(item) for item in _items(body)]
+        return _batch(body)
     if media == STRUCTURED:
         return [_structured(body)]
     if (media == "application/json" or media.endswith("+json")) and any(name.startswith("ce-") for name in headers):
@@ -118,6 +120,17 @@ def _items(body: bytes) -> Sequence[bytes]:
     if any(item.count(b"{") + item.count(b"[") >= MAX_DEPTH for item in items):
         check_depth(body)
     return items
+
+
+def _batch(body: bytes) -> list[Event | Refused]:
+    items = _items(body)
+    regular = regular_objects(body)
+    if regular is None:
+        return [_structured(item) for item in items]
+    return [
+        _flawless(attributes, attributes.get("data"), bytes(one.data)) or _structured(item)
+        for attributes, one, item in zip(regular, _all_data_in(body), items, strict=True)
+    ]
 
 
 def event_of(attributes: Mapping[str, Any], data: bytes) -> Event | Refused:
@@ -170,7 +183,7 @@ def _flawless(attributes: Mapping[str, Any], data: object, raw: bytes) -> Event 
         and get("specversion") == "1.0"
         and len(raw) <= MAX_EVENT_BYTES
         and is_event_type(kind)
-        and _URI_REFERENCE.fullmatch(source)
+        and _is_uri_reference(source)
         and is_id(identity)
         and is_id(subject)
         and get("subject", subject) in (subject, None)
@@ -216,6 +229,11 @@ def _event(attributes: Mapping[str, Any], data: object, raw: bytes, where: str) 
     return event
 
 
+@lru_cache(maxsize=1024)
+def _is_uri_reference(text: str) -> bool:
+    return _URI_REFERENCE.fullmatch(text) is not None
+
+
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) and not isinstance(value, Number) else None
 
@@ -250,7 +268,7 @@ class _Attributes:
 
     def source(self) -> str:
         text = self._required("source")
-        if text is not None and not _URI_REFERENCE.fullmatch(text):
+        if text is not None and not _is_uri_reference(text):
             self._fault("source", "must be a URI reference of 1 to 255 characters, such as /crm/emea")
         return text or ""
 

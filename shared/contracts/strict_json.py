@@ -24,6 +24,7 @@ _OF_ONE_KIND = bytes.maketrans(b"{}", b"[]")
 _KEY_ENDS = (b'":', b" :", b"\t:", b"\n:", b"\r:")
 """What can stand before the colon of a member."""
 _decode_object = msgspec.json.Decoder(dict[str, Any]).decode
+_decode_objects = msgspec.json.Decoder(list[dict[str, Any]]).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -41,11 +42,24 @@ def regular_object(body: bytes) -> dict[str, Any] | None:
         members = _decode_object(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
+    return members if _is_regular(body, members) else None
+
+
+def regular_objects(body: bytes) -> list[dict[str, Any]] | None:
+    """The same for an array of objects, how deep it nests left aside. None: some of them may be refused."""
+    try:
+        items = _decode_objects(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return items if _is_regular(body, items) else None
+
+
+def _is_regular(body: bytes, value: dict[str, Any] | list[Any]) -> bool:
     # No key came twice if it comes out again as it went in. With blanks it does not: then every member has one such
     # colon, and strings may hold some more; as many as there are keys is as good.
-    if _encode(members) != body and sum(map(body.count, _KEY_ENDS)) != _keys(members):
-        return None
-    return members if b"\\u" not in body or _is_storable(members) else None
+    if _encode(value) != body and sum(map(body.count, _KEY_ENDS)) != _keys(value):
+        return False
+    return b"\\u" not in body or _is_storable(value)
 
 
 def _keys(value: dict[str, Any] | list[Any]) -> int:

@@ -4,7 +4,7 @@ import base64
 import binascii
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Self
 
 from shared.kernel.errors import MalformedError
@@ -33,12 +33,14 @@ class Token:
     @classmethod
     def at(cls, places: Iterable[tuple[int, int, int]]) -> "Token | None":
         """From (generation, partition, number) in any order; None if there are none."""
-        numbers: dict[int, list[tuple[int, int]]] = {}
+        highest: dict[int, dict[int, int]] = {}
         for generation, partition, number in places:
-            numbers.setdefault(generation, []).append((partition, number))
+            numbers = highest.get(generation) or highest.setdefault(generation, {})
+            if number > numbers.get(partition, -1):
+                numbers[partition] = number
         token: Token | None = None
-        for generation in sorted(numbers, reverse=True):
-            token = replace(cls.of(generation, numbers[generation]), also=token)
+        for generation in sorted(highest, reverse=True):
+            token = cls(generation, tuple(sorted(highest[generation].items())), token)
         return token
 
     def within(self, generation: int) -> "Token | None":

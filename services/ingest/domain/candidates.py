@@ -1,14 +1,26 @@
 """A candidate is a checked event that asks to be accepted; an outcome says what became of it."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from hashlib import blake2b
 from struct import Struct
 
 from shared.kernel.errors import QuintantError
 
-_framed = Struct(">I").pack
+_length = Struct(">I").pack
+
+
+def _framed(text: str) -> bytes:
+    encoded = text.encode()
+    return _length(len(encoded)) + encoded
+
+
+# What many events have in common.
+_framed_slug = lru_cache(maxsize=64)(_framed)
+_framed_number = lru_cache(maxsize=64)(lambda number: _framed(str(number)))
+_framed_utc = lru_cache(maxsize=1024)(lambda instant: _framed(instant.isoformat()))
 
 
 @dataclass(slots=True)
@@ -41,11 +53,12 @@ class Candidate:
     @property
     def content(self) -> bytes:
         """A digest of everything that the source said: the same identity with another digest is a conflict."""
-        entity, subject, at = self.entity.encode(), self.subject.encode(), self.occurred_at.isoformat().encode()
-        sequence, public, personal = b"%d" % self.sequence, self.public, self.personal or b""
+        at, subject, public, personal = self.occurred_at, self.subject.encode(), self.public, self.personal or b""
         framed = (
-            *(_framed(len(entity)), entity, _framed(len(subject)), subject, _framed(len(at)), at),
-            *(_framed(len(sequence)), sequence, _framed(len(public)), public, _framed(len(personal)), personal),
+            *(_framed_slug(self.entity), _length(len(subject)), subject),
+            # Equal instants of other offsets are written otherwise.
+            _framed_utc(at) if at.tzinfo is UTC else _framed(at.isoformat()),
+            *(_framed_number(self.sequence), _length(len(public)), public, _length(len(personal)), personal),
         )
         return blake2b(b"".join(framed), digest_size=16).digest()
 

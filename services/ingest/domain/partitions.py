@@ -7,8 +7,11 @@ from hashlib import blake2b
 
 def partition_of(entity: str, subject: str, partitions: int) -> int:
     """The partition of an entity, the same for ever within one generation of the stream."""
-    digest = blake2b(f"{entity}/{subject}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") % partitions
+    return _hash(entity, subject) % partitions
+
+
+def _hash(entity: str, subject: str) -> int:
+    return int.from_bytes(blake2b(f"{entity}/{subject}".encode(), digest_size=8).digest(), "big")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +28,11 @@ class Generation:
     def slots(self) -> range:
         return range(self.first, self.first + self.partitions)
 
-    def slot_of(self, entity: str, subject: str) -> int:
-        """The slot of an entity."""
-        return self.first + partition_of(entity, subject, self.partitions)
+
+def homes_of(entity: str, subject: str, generations: Sequence[Generation]) -> list[int]:
+    """The slot of an entity in each of them."""
+    place = _hash(entity, subject)
+    return [one.first + place % one.partitions for one in generations]
 
 
 def slots_of(generations: Sequence[Generation]) -> list[int]:

@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from services.ingest.domain.candidates import Candidate, Status
 from services.ingest.domain.partitions import Generation
-from services.ingest.inbox import Inbox, Submission
+from services.ingest.inbox import LOCK, Inbox, Submission
 from services.ingest.relay import InboxStream
 from services.ingest.settings import Settings
 from shared.contracts.records import StreamRecord
@@ -20,6 +20,7 @@ from shared.messaging.failpoints import Failpoints
 from shared.messaging.relay import StreamRelay
 from shared.storage.database import Database
 from shared.telemetry.metrics import Metrics
+from tests.integration.core.waiting import until
 
 WHEN = datetime(2026, 3, 1, tzinfo=UTC)
 PARTITIONS = 4
@@ -119,6 +120,39 @@ async def test_the_same_again_is_a_duplicate_with_its_places_and_other_content_a
         assert other.status is Status.REJECTED
         assert other.error is not None
         assert other.error.slug == "conflict"
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_many_events_are_sent_ahead_while_a_commit_is_under_way(database: Database) -> None:
+    box = inbox(database)
+    running = asyncio.create_task(box.run())
+
+    async def waiting_backends(count: int) -> bool:
+        async with database.read() as reader:
+            found = await reader.value(
+                """SELECT count(*) FROM pg_locks JOIN pg_database AS d ON d.oid = database
+                   WHERE d.datname = current_database() AND locktype = 'advisory' AND NOT granted"""
+            )
+        return bool(found == count)
+
+    try:
+        async with database.write() as writer:
+            await writer.execute(LOCK)
+            first = asyncio.create_task(box.accept(Submission([deal(20_000)])))
+            await until(lambda: waiting_backends(1))
+            few = asyncio.create_task(box.accept(Submission([deal(n) for n in range(20_000, 20_100)])))
+            many = asyncio.create_task(box.accept(Submission([deal(n) for n in range(20_050, 20_650)])))
+            await until(lambda: waiting_backends(2))
+        outcomes = [*await first, *await few, *await many]
+        accepted = Counter(one.id for one in outcomes if one.status is Status.ACCEPTED)
+        assert accepted == Counter({f"e{n}": 1 for n in range(20_000, 20_650)})
+        assert {one.status for one in outcomes} == {Status.ACCEPTED, Status.DUPLICATE}
+        places = {one.places for one in outcomes}
+        assert len(places) == len(accepted)
+        drawn = await numbers(database)
+        assert all(n == list(range(1, len(n) + 1)) for n in drawn.values())
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.contracts.entities import ENTITIES, _checked, decode_data
-from shared.contracts.envelope import STRUCTURED, Event, Refused, _event, parse_events
-from shared.contracts.strict_json import Number, parse, regular_object
+from shared.contracts.entities import ENTITIES, _checked, canonical, canonical_data, decode_data
+from shared.contracts.envelope import BATCH, STRUCTURED, Event, Refused, _event, parse_events
+from shared.contracts.shape import Shape
+from shared.contracts.strict_json import Number, parse, regular_object, regular_objects
 from shared.kernel.errors import QuintantError
 
 EXAMPLES = sorted((Path(__file__).parents[3] / "shared/contracts/examples").rglob("*.json"))
@@ -92,6 +93,47 @@ def test_data_are_read_or_refused_as_by_the_rule(slug: str, data: st.DataObject)
     members = [f'"{name}":{data.draw(st.sampled_from(CHANGES))}' for name in names]
     body = ("{" + ",".join(['"id":"X-1"', *members]) + "}").encode()
     assert told(lambda: decode_data(entity, body)) == told(lambda: _checked(entity, body, parse(body)))
+    by_rule = told(lambda: canonical(_checked(entity, body, parse(body))))
+    assert told(lambda: canonical_data(entity, body)) == by_rule
+
+
+LEAVES = [*CHANGES, '"D-1"', '"1.500"', '"-0.0"', "1.0", '"2026-06-30T10:00:00+08:00"', "7", '"0.10"', '"D "']
+KEYS = st.sampled_from(['"1"', '"EUR"', '"a@b.c"', '"2026-06-30"', '" "', '"x/y"'])
+
+
+def likely(shape: Shape) -> st.SearchStrategy[str]:
+    """JSON of a value that may well be right, as deep as the contract has it."""
+    if shape.is_struct:
+        members = {name: likely(one) for name, one in shape.fields.items()}
+        said = st.fixed_dictionaries({name: members.pop(name) for name in shape.required}, optional=members)
+        return said.map(lambda found: "{" + ",".join(f'"{name}":{one}' for name, one in found.items()) + "}")
+    if shape.entry is not None:
+        entries = st.dictionaries(KEYS, likely(shape.entry), max_size=2)
+        return entries.map(lambda found: "{" + ",".join(f"{key}:{one}" for key, one in found.items()) + "}")
+    return st.sampled_from([one for one in LEAVES if fits(shape, one)] + LEAVES[:2])
+
+
+def fits(shape: Shape, text: str) -> bool:
+    try:
+        msgspec.json.decode(text.encode(), type=shape.type)
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
+@given(st.data())
+@pytest.mark.parametrize("slug", ENTITIES)
+def test_canonical_data_are_those_of_the_rule_however_deep(slug: str, data: st.DataObject) -> None:
+    entity = ENTITIES[slug]
+    names = data.draw(st.lists(st.sampled_from(sorted(entity.shape.fields)), max_size=3, unique=True))
+    said = {name: data.draw(likely(entity.shape.fields[name])) for name in names}
+    body = ("{" + ",".join(f'"{name}":{value}' for name, value in ({"id": '"X-1"'} | said).items()) + "}").encode()
+    members = regular_object(body)
+    by_rule = told(lambda: canonical(_checked(entity, body, parse(body))))
+    assert told(lambda: canonical_data(entity, body, members)) == by_rule
+    parsed: Any = parse(body)
+    assert told(lambda: canonical_data(entity, body, parsed)) == by_rule
+    assert members == regular_object(body)
 
 
 def told(read: Any) -> Any:
@@ -117,6 +159,26 @@ def test_an_event_is_read_or_refused_as_by_the_rule(changes: dict[str, str]) -> 
     said: Any = parse(body.encode())
     data = msgspec.json.decode(body.encode(), type=dict[str, msgspec.Raw])["data"]
     assert summary(found) == summary(_event(said, said["data"], bytes(data), "/{}"))
+
+
+@given(st.lists(st.dictionaries(st.sampled_from(ATTRIBUTES), st.sampled_from(VALUES), max_size=2), max_size=4), BLANK)
+def test_a_batch_is_read_as_its_events_one_by_one(changes: list[dict[str, str]], blank: str) -> None:
+    usual = {"specversion": '"1.0"', "type": '"io.quintant.deal.changed.v1"', "source": '"/crm"', "id": '"e1"',
+             "time": '"2026-03-31T09:00:00+08:00"', "data": '{"id":"D-1"}'}  # fmt: skip
+    events = [
+        "{" + f",{blank}".join(f'"{name}":{blank}{value}' for name, value in (usual | one).items()) + "}"
+        for one in changes
+    ]
+    together = parse_events({"content-type": BATCH}, f"[{','.join(events)}]".encode())
+    alone = [found for one in events for found in parse_events({"content-type": STRUCTURED}, one.encode())]
+    assert list(map(summary, together)) == list(map(summary, alone))
+
+
+@pytest.mark.parametrize(
+    "body", [b'[{"id":"1"},{"id":"1","id":"2"}]', b'[{"id":"\\u0000"}]', b'[{"id":NaN}]', b"[1]", b'{"id":"1"}', b"[{]"]
+)
+def test_an_array_in_which_anything_is_doubtful_is_read_one_by_one(body: bytes) -> None:
+    assert regular_objects(body) is None
 
 
 def summary(found: Event | Refused) -> Any:
