@@ -65,12 +65,8 @@ def flows(company: Company, life: Sequence[State]) -> Iterator[Fact]:
     furthest = max((rank for _, rank in ranks), default=-1)
     for at, stage in enumerate(stages[: furthest + 1]):
         day = next(day for day, rank in ranks if rank >= at)
-        for name in (
-            "reached",
-            *["advanced"] * (at < furthest),
-            *["undecided"] * (at == furthest and now not in CLOSED),
-        ):
-            yield fact(name, stage, day, day)
+        stayed = "dropped" if now in CLOSED else "undecided"
+        yield fact("advanced" if at < furthest else stayed, stage, day, day)
 
 
 def standings(company: Company, life: Sequence[State]) -> Iterator[Standing]:

@@ -181,8 +181,8 @@ KPIS: dict[str, Kpi] = {
     "stage-conversion": _deal(
         _ratio(
             _sum("count", "advanced"),
-            _sum("count", "reached", "-undecided"),
-            reached=_sum("count", "reached"),
+            _sum("count", "advanced", "dropped"),
+            reached=_sum("count", "advanced", "dropped", "undecided"),
             undecided=_sum("count", "undecided"),
         ),
         by=("pipeline", "stage"),
