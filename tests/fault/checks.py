@@ -73,9 +73,11 @@ class Evidence:
 async def quiet(company: Company, watch: Watch) -> None:
     """Wait until everything accepted is applied by all, published, and every process is ready."""
 
+    since = asyncio.get_running_loop().time()
+
     async def settled() -> bool:
         try:
-            return watch.all_ready() and not await behind(company, FOLDERS)
+            return watch.all_ready(since) and not await behind(company, FOLDERS)
         except (OSError, asyncpg.PostgresError):
             return False
 

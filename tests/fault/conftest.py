@@ -17,6 +17,7 @@ from tests.fault.twin import Twin, twin_of
 
 SEED = int(os.environ.get("FAULT_SEED", "1"))
 ROUNDS = int(os.environ.get("FAULT_ROUNDS", "1"))
+_SHOWN = 900
 
 
 @pytest.fixture(scope="session")
@@ -61,10 +62,10 @@ async def ground(
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """What the processes wrote last is shown with a failure."""
+    """What the processes wrote last is shown with a failure: so little that the failure itself is not lost in it."""
     made = yield
     ground = item.funcargs.get("ground") if isinstance(item, pytest.Function) else None
     if made.failed and isinstance(ground, Ground):
         for name in ground.company.running.parts:
-            made.sections.append((name, ground.company.running.log(name)[-6000:]))
+            made.sections.append((name, ground.company.running.log(name)[-_SHOWN:]))
     return made

@@ -1,8 +1,8 @@
 """A TCP proxy on loopback that does to connections what networks do: drop, half-open, reset, refuse, delay, throttle.
 
 `python -m tests.fault.proxy PORT TARGET` is a process of its own, so that it carries on whatever its test computes; it
-does what each line of its input says: the name of a method of `Wires` and its arguments, as a JSON list.
-
+does what each line of its input says, and then says so: the name of a method of `Wires` and its arguments, as a JSON
+list.
 
 Dropping holds bytes back, as retransmission does: after `heal` they arrive late, on connections that still live. The
 kernel answers a connect also while everything is dropped, so to a client a dropped link is an open one that is silent.
@@ -168,24 +168,31 @@ async def _serve(port: int, target: int) -> None:
     await asyncio.start_server(wires.serve, LOOPBACK, port, backlog=512)
     lines = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
+    _say("ready")
     while line := await lines.readline():
         name, *arguments = json.loads(line)
         getattr(wires, name)(*arguments)
+        _say(name)
+
+
+def _say(word: str) -> None:
+    sys.stdout.write(f"{word}\n")
+    sys.stdout.flush()
 
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """A proxy process, as its test sees it: each call says one of the methods of `Wires`."""
+    """A proxy process, as its test sees it."""
 
     process: "subprocess.Popen[str]"
 
     def tell(self, *said: str | float) -> None:
-        """It does so at once."""
+        """Call a method of `Wires` with arguments; when this returns, it is done."""
         assert self.process.stdin is not None
+        assert self.process.stdout is not None
         self.process.stdin.write(json.dumps(said) + "\n")
         self.process.stdin.flush()
+        assert self.process.stdout.readline() == f"{said[0]}\n"
 
 
 @contextmanager

@@ -1,23 +1,38 @@
 """Two versions of the code side by side, as while a fleet is upgraded: what the older cannot read is passed over by
-nobody, and the newer goes on from there."""
+nobody, into a schema that is not its own it writes nothing, and the newer goes on from there."""
 
+import asyncio
 import shutil
+import sys
+from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import AsyncIterator
+from importlib import import_module
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from quintant.stack.home import PROJECT
 from shared.contracts.records import CONTRACT
-from tests.fault.company import EVERYBODY, FOLDING, INGEST, RELAY, found, until
+from tests.fault.company import EVERYBODY, FOLDERS, FOLDING, INGEST, RELAY, Company, found, until
 from tests.fault.feed import Event
 from tests.fault.fire import Ground, Round, under_fire
 from tests.fault.report import Report
+from tests.fault.twin import behind
 
 pytestmark = pytest.mark.fault
 GROUP = "Old and new versions"
 NEWS = 30
 _FIELD = "    competitor_ids: Said[dict[EntityId, Competitor | None]] = UNSET\n"
+_STEP = """from alembic import op
+
+revision = "9999"
+down_revision = "{head}"
+
+
+def upgrade() -> None:
+    op.execute("CREATE TABLE seam AS SELECT partition, number, turn FROM position")
+"""
 APIS = tuple(name for name in EVERYBODY if name.endswith("-api") and name != INGEST)
 
 
@@ -30,6 +45,19 @@ def next_version(own_directory: Path) -> Path:
     contracts = tree / "shared" / "contracts"
     change(contracts / "records.py", f"\nCONTRACT = {CONTRACT}\n", f"\nCONTRACT = {CONTRACT + 1}\n")
     change(contracts / "events" / "sales.py", _FIELD, f"{_FIELD}    motto: Said[Label] = UNSET\n")
+    return tree
+
+
+@pytest.fixture(scope="module")
+def next_schema(next_version: Path) -> Path:
+    """The version after that, whose folding services have one more migration: it notes where it met the workers."""
+    tree = next_version.with_name("after-next")
+    shutil.copytree(next_version, tree, ignore=shutil.ignore_patterns("__pycache__"))
+    for service in FOLDERS:
+        head = import_module(f"services.{service}.migrations").HEAD
+        migrations = tree / "services" / service / "migrations"
+        (migrations / "versions" / "9999_seam.py").write_text(_STEP.format(head=head), "utf-8")
+        change(migrations / "__init__.py", f'HEAD = "{head}"', 'HEAD = "9999"')
     return tree
 
 
@@ -56,14 +84,36 @@ def news(number: int) -> Event:
     return {"specversion": "1.0", "type": kind, "source": "/next", "time": time, "id": f"new-{number}", "data": data}
 
 
-async def wait_for_refusal(this: Round, names: tuple[str, ...]) -> None:
+async def wait_for_refusal(this: Round, names: tuple[str, ...], words: str) -> None:
     """These say that they are too old, and stand still."""
 
     async def too_old() -> bool:
         last = [this.watch.samples.get(name, [(0.0, True, "")])[-1] for name in names]
-        return all("upgrade this service" in why for _, _, why in last)
+        return all(words in why for _, _, why in last)
 
     await until(too_old, 60, what="who is too old says so")
+
+
+async def migrate(company: Company, service: str, tree: Path) -> None:
+    """`python -m services.<name> migrate` of the code in `tree`."""
+    done = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", f"services.{service}", "migrate", cwd=tree, stdout=PIPE, stderr=STDOUT,
+        env={**company.running.environment, "PYTHONPATH": str(tree)},
+    )  # fmt: skip
+    said, _ = await done.communicate()
+    assert done.returncode == 0, said.decode()
+
+
+async def moved_since(company: Company, service: str) -> list[asyncpg.Record]:
+    """Partitions that were advanced after the migration."""
+    async with company.database() as connection:
+        schema = (await company.schemas(connection))[service]
+        return list(
+            await connection.fetch(
+                f"""SELECT * FROM {schema}.position JOIN {schema}.seam USING (partition)
+                    WHERE (position.number, position.turn) <> (seam.number, seam.turn)"""  # noqa: S608 - own names
+            )
+        )
 
 
 async def test_the_older_waits_for_the_newer(ground: Ground, next_version: Path) -> None:
@@ -74,7 +124,7 @@ async def test_the_older_waits_for_the_newer(ground: Ground, next_version: Path)
         await this.passes(1, 3)
         await this.feed.tell([news(number) for number in range(NEWS)])
         this.injected(NEWS)
-        await wait_for_refusal(this, FOLDING)
+        await wait_for_refusal(this, FOLDING, "upgrade this service")
         await this.passes(1, 3)
         for name in FOLDING:
             await this.company.stop(name)
@@ -82,3 +132,21 @@ async def test_the_older_waits_for_the_newer(ground: Ground, next_version: Path)
         for name in APIS:
             await this.company.stop(name)
             await this.company.start(name, tree=next_version)
+
+
+async def test_a_migration_under_workers_at_work(ground: Ground, next_schema: Path) -> None:
+    """Whatever a migration does to postings, no worker from before adds to them by the old rules."""
+    async with under_fire(ground, "schemas migrated under workers at work, which then follow", seconds=10) as this:
+        await this.passes(1, 3)
+        for service in FOLDERS:
+            await migrate(this.company, service, next_schema)
+            this.injected()
+        await this.feed.tell([news(NEWS + number) for number in range(NEWS)])
+        await wait_for_refusal(this, FOLDING, "upgrade this process")
+        await this.passes(1, 3)
+        for service in FOLDERS:
+            assert await behind(this.company, [service])
+            assert await moved_since(this.company, service) == []
+        for name in (*FOLDING, *APIS):
+            await this.company.stop(name)
+        await this.company.start(*FOLDING, *APIS, tree=next_schema)

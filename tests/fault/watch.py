@@ -13,6 +13,7 @@ import asyncpg
 import httpx
 import psutil
 
+from quintant.stack.processes import is_alive
 from tests.fault.company import EVERYBODY, Company
 
 EVERY = 0.5
@@ -68,10 +69,11 @@ class Watch:
         finally:
             began.back = _now()
 
-    def all_ready(self) -> bool:
-        """Every process that is meant to run was ready when last asked."""
+    def all_ready(self, since: float) -> bool:
+        """Every process that is meant to run was asked since then, and ready when last asked."""
         running = [name for name in self.company.running.parts if self.company.running.running(name)]
-        return all(self.samples.get(name) and self.samples[name][-1][1] for name in running)
+        last = [self.samples[name][-1] if self.samples.get(name) else (0.0, False, "") for name in running]
+        return all(ready and at >= since for at, ready, _ in last)
 
     def slowest(self) -> tuple[float, float]:
         """The longest time to become not ready after a loss, and ready again after a return, of any process."""
@@ -131,7 +133,7 @@ class Watch:
                 alive, why = await self._ask(http, f"{part.address}/livez")
                 if alive:
                     listening = part.process
-                elif listening == part.process and running.running(name) and not self._is_excused(name):
+                elif listening == part.process and is_alive(part.process) and not self._is_excused(name):
                     self.dead.append(f"{name} does not answer /livez: {why}")
             await asyncio.sleep(EVERY)
 
