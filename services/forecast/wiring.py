@@ -73,7 +73,7 @@ async def run_worker(settings: Settings, shutdown: Shutdown) -> None:
 def rebuildable(settings: Settings) -> Rebuildable:
     """What a new build is made of."""
     handler = CONSUMERS["sales-events"](settings.company())
-    return Rebuildable(settings, handler, _MIGRATIONS, digest, differences)
+    return Rebuildable(settings, handler, _MIGRATIONS, HEAD, digest, differences)
 
 
 def build_api(settings: Settings, database: Database, lookout: Lookout, metrics: Metrics, clock: Clock) -> FastAPI:

@@ -237,7 +237,7 @@ def _readiness(database: Database, clock: Clock, also: Mapping[str, Check] = Map
     """The api does not ask for Kafka: it accepts without, and the relay catches up."""
 
     async def schema() -> None:
-        await check_schema(database, SCHEMA, HEAD)
+        await check_schema(database, HEAD)
 
     return Readiness({"database": database.check, "schema": schema, **also}, clock=clock)
 

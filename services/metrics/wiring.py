@@ -86,7 +86,7 @@ def _summaries(settings: Settings, database: Database) -> dict[str, Job]:
 def rebuildable(settings: Settings) -> Rebuildable:
     """What a new build is made of: its summaries too, so that it is as fast as the one before. It judges no alerts."""
     handler = CONSUMERS["sales-events"](settings.company())
-    return Rebuildable(settings, handler, _MIGRATIONS, digest, differences, partial(_summaries, settings))
+    return Rebuildable(settings, handler, _MIGRATIONS, HEAD, digest, differences, partial(_summaries, settings))
 
 
 def build_api(settings: Settings, database: Database, lookout: Lookout, metrics: Metrics, clock: Clock) -> HitsFirst:

@@ -62,7 +62,7 @@ async def run_worker(settings: Settings, shutdown: Shutdown) -> None:
 
 def rebuildable(settings: Settings) -> Rebuildable:
     """What a new build is made of."""
-    return Rebuildable(settings, _handler(settings), _MIGRATIONS, digest, differences)
+    return Rebuildable(settings, _handler(settings), _MIGRATIONS, HEAD, digest, differences)
 
 
 def _handler(settings: Settings) -> Handler:

@@ -89,6 +89,10 @@ class UnavailableError(QuintantError):
     slug = "unavailable"
 
 
+class OtherRevisionError(UnavailableError):
+    """The database schema is at another revision than this code needs: one of the two has to be brought up to date."""
+
+
 class BehindError(QuintantError):
     """The awaited events were not applied within the bound."""
 

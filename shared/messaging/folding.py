@@ -96,6 +96,8 @@ class FoldingOpener:
     """Opens lanes of one service."""
 
     database: Database
+    revision: str
+    """Of the schema that the handler needs."""
     generation: int
     handler: Handler
     metrics: Metrics
@@ -108,7 +110,7 @@ class FoldingOpener:
     async def open(self, partition: int) -> "FoldingLane":
         """Read the position and the partition's references; a refold that was interrupted is finished first."""
         async with self.database.write() as writer:
-            position = await take_position(writer, partition, self.generation)
+            position = await take_position(writer, partition, self.generation, self.revision)
             references = await folds.load_references(writer, partition)
         lane = FoldingLane(self, position, references)
         await lane.finish_refold()

@@ -3,11 +3,11 @@
 import asyncio
 from dataclasses import dataclass
 
-from shared.kernel.errors import UnavailableError
+from shared.kernel.errors import OtherRevisionError, UnavailableError
 from shared.messaging.deadlines import Backoff
 from shared.storage.builds import Build, Stage, is_registered, read_build
 from shared.storage.database import Database
-from shared.storage.schema import schemas_of
+from shared.storage.schema import check_schema, schemas_of
 from shared.telemetry.logging import get_logger
 
 EVERY = 0.5
@@ -24,6 +24,8 @@ class CurrentBuild:
     service: str
     partitions: int
     """Of the first build, before anything is registered."""
+    needs: str | None = None
+    """The revision of its schema without which nothing is done; None: nothing is done to it."""
 
     async def look(self) -> Build:
         """The current build. Raises UnavailableError."""
@@ -40,24 +42,34 @@ class CurrentBuild:
         return build
 
     async def settle(self) -> Build:
-        """The same, once PostgreSQL answers."""
+        """The same, once PostgreSQL answers and the schema is at the revision that is needed."""
         backoff = Backoff()
         while True:
             try:
-                return await self.bind()
+                build = await self.bind()
+                await self._check_revision()
             except UnavailableError as error:
                 _log.warning("build_not_known", reason=error.detail)
+            else:
+                return build
             await backoff.pause()
 
     async def replaced(self, build: Build) -> None:
-        """Return when another build has taken over; a lost database delays."""
+        """Return when another build has taken over, or its schema is at another revision; a lost database delays."""
         while True:
             await asyncio.sleep(EVERY)
             try:
                 if await self.look() != build:
                     return
+                await self._check_revision()
+            except OtherRevisionError:
+                return
             except UnavailableError:
                 continue
+
+    async def _check_revision(self) -> None:
+        if self.needs is not None:
+            await check_schema(self.database, self.needs)
 
     async def follow(self) -> None:
         """Always see the current build, until cancelled."""

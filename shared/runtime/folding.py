@@ -101,7 +101,7 @@ def readiness(
     """PostgreSQL answers, the schema is at revision `head`; with a stream, Kafka answers and it is without trouble."""
 
     async def schema() -> None:
-        await check_schema(database, settings.service, head)
+        await check_schema(database, head)
 
     async def stream() -> None:
         if trouble is not None and (found := trouble()):
@@ -125,7 +125,13 @@ def group_of(settings: ServiceSettings, generation: int) -> str:
 
 
 def usual_jobs(
-    settings: ServiceSettings, build: Build, database: Database, handler: Handler, metrics: Metrics, clock: Clock
+    settings: ServiceSettings,
+    build: Build,
+    database: Database,
+    handler: Handler,
+    head: str,
+    metrics: Metrics,
+    clock: Clock,
 ) -> tuple[Loop, dict[str, Job]]:
     """Apply the stream, publish what is said, follow the progress."""
     failpoints = Failpoints(settings.failpoint)
@@ -139,6 +145,7 @@ def usual_jobs(
         ),
         FoldingOpener(
             database,
+            head,
             build.generation,
             handler,
             metrics,
@@ -176,11 +183,14 @@ async def run_folding_worker(
     clock: Clock,
     jobs: Callable[[], Mapping[str, Job]],
 ) -> None:
-    """The usual jobs and the service's own on the current build, until shut down. When another build takes over, they
-    end and begin anew on that."""
+    """The usual jobs and the service's own on the current build, until shut down.
+
+    When another build takes over, they end and begin anew on that. When a migration takes the schema away from revision
+    `head`, they end, and begin anew when it is there: a worker older than the schema waits for its own upgrade.
+    """
     collect_seldom(NEW_OBJECTS_OF_BATCHES)
     metrics.watch(metric_names.DB_POOL_IN_USE, database.in_use)
-    current = CurrentBuild(database, settings.service, settings.partitions)
+    current = CurrentBuild(database, settings.service, settings.partitions, needs=head)
     stream: Trouble = _nothing_yet
 
     async with health_port(
@@ -190,7 +200,7 @@ async def run_folding_worker(
         port=settings.health_port,
     ):
         while build := await _unless_ending(current.settle(), shutdown):
-            loop, usual = usual_jobs(settings, build, database, handler, metrics, clock)
+            loop, usual = usual_jobs(settings, build, database, handler, head, metrics, clock)
             stream = loop.trouble
             _log.info("build", number=build.number, generation=build.generation)
             await supervise({**usual, **jobs()}, shutdown, until=partial(current.replaced, build))

@@ -19,6 +19,8 @@ class Rebuildable:
     settings: ServiceSettings
     handler: Handler
     scripts: Path
+    head: str
+    """The newest revision of the scripts: what the handler needs."""
     digest: Callable[[], Digest]
     """Over all numbers up to the positions, whatever the partitions."""
     differences: Callable[[Reader, str, str], Awaitable[list[dict[str, Any]]]]

@@ -97,6 +97,7 @@ class Rebuilding:
             ),
             FoldingOpener(
                 self.after,
+                self.service.head,
                 made.generation,
                 silent,
                 metrics,

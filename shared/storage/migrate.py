@@ -19,6 +19,10 @@ from shared.storage.schema import role_of, schemas_of
 _LOG = structlog.get_logger(__name__)
 _LOCK = "SELECT pg_advisory_lock(hashtextextended('quintant migrate ' || :schema, 0))"
 _LOCK_TIMEOUT = "SET lock_timeout = '5s'"
+_STAND_STILL = """DO $$ BEGIN
+    IF to_regclass('position') IS NOT NULL THEN LOCK TABLE position IN EXCLUSIVE MODE; END IF;
+END $$"""
+"""What workers have begun is whole before a migration begins; then they find another revision (see `advance`)."""
 
 
 async def migrate(url: str, *, role: str, schema: str, permanent: str, scripts: Path) -> str:
@@ -89,7 +93,10 @@ def _upgrade(connection: Connection, role: str, schema: str, permanent: str, scr
     head = script.get_current_head() or ""
 
     def upgrade(revision: object, _context: MigrationContext) -> list[object]:
-        return list(script._upgrade_revs("head", revision))  # type: ignore[arg-type]  # noqa: SLF001 - alembic's own idiom
+        steps: list[object] = [*script._upgrade_revs("head", revision)]  # type: ignore[arg-type]  # noqa: SLF001 - as alembic
+        if steps:
+            connection.execute(text(_STAND_STILL))
+        return steps
 
     with EnvironmentContext(config, script, fn=upgrade, destination_rev="head") as environment:
         connection.execute(text(f"SET ROLE {role}"))

@@ -10,6 +10,7 @@ import msgspec
 
 from shared.kernel.errors import StoppedError
 from shared.storage.database import Reader, Writer
+from shared.storage.schema import check_revision
 
 
 class FencedError(StoppedError):
@@ -34,6 +35,8 @@ class Position:
 
     partition: int
     generation: int
+    revision: str
+    """Of the schema for which it was read."""
     epoch: int = 1
     number: int = 0
     turn: int = 0
@@ -65,8 +68,12 @@ class Standing:
     """Of the stream; None before anything was applied."""
 
 
-async def take_position(writer: Writer, partition: int, generation: int) -> Position:
-    """The stored position of a partition, made if it is new. Raises StoppedError for one of another generation."""
+async def take_position(writer: Writer, partition: int, generation: int, revision: str) -> Position:
+    """The stored position of a partition, made if it is new.
+
+    Raises StoppedError for one of another generation, OtherRevisionError if the schema is not at this revision.
+    """
+    await check_revision(writer, revision)
     await writer.execute(
         """INSERT INTO position (partition, generation, epoch, number, turn, applied, duplicates, dead_letters)
            VALUES ($1, $2, 1, 0, 0, 0, 0, 0) ON CONFLICT (partition) DO NOTHING""",
@@ -83,25 +90,27 @@ async def take_position(writer: Writer, partition: int, generation: int) -> Posi
             f"partition {partition} was applied from another generation of the stream: rebuild this service beside it"
         )
     refold = None if row["refold"] is None else msgspec.convert(row["refold"], Refold)
-    return Position(partition, generation, row["epoch"], row["number"], row["turn"], refold)
+    return Position(partition, generation, revision, row["epoch"], row["number"], row["turn"], refold)
 
 
 _ADVANCE = """UPDATE position
     SET epoch = $5, number = $6, turn = $7, refold = $8, applied = applied + $9, duplicates = duplicates + $10,
         dead_letters = dead_letters + $11, first_known = LEAST(first_known, $12),
         reconstructed_until = GREATEST(reconstructed_until, $13), applied_at = $14
-    WHERE partition = $1 AND epoch = $2 AND number = $3 AND turn = $4 AND generation = $15"""
-FIRST_ASKED = 16
+    WHERE partition = $1 AND epoch = $2 AND number = $3 AND turn = $4 AND generation = $15
+      AND EXISTS (SELECT FROM alembic_version WHERE version_num = $16)"""
+FIRST_ASKED = 17
 """The number of the first parameter of a question that is asked along."""
 
 
 async def advance(writer: Writer, before: Position, after: Position, applied: Applied) -> None:
     """Move a position by compare-and-set, at the start of the transaction that applies the events.
 
-    The row lock that this takes makes a second worker wait and then fail. Raises FencedError if it has moved.
+    The row lock that this takes makes a second worker wait and then fail. Raises FencedError if it has moved,
+    OtherRevisionError if the schema has: a worker never writes into a schema that a migration has changed under it.
     """
     if await writer.execute(_ADVANCE, *_moving(before, after, applied)) != 1:
-        raise _fenced(before)
+        raise await _fenced(writer, before)
 
 
 async def advance_asking(
@@ -119,7 +128,7 @@ async def advance_asking(
         *values,
     )
     if rows[0]["moved"] != 1:
-        raise _fenced(before)
+        raise await _fenced(writer, before)
     return rows
 
 
@@ -140,10 +149,12 @@ def _moving(before: Position, after: Position, applied: Applied) -> tuple[object
         applied.reconstructed_until,
         applied.at,
         before.generation,
+        before.revision,
     )
 
 
-def _fenced(before: Position) -> FencedError:
+async def _fenced(writer: Writer, before: Position) -> FencedError:
+    await check_revision(writer, before.revision)
     return FencedError(
         f"partition {before.partition} is no longer at number {before.number}: another worker has taken it over"
     )

@@ -1,7 +1,7 @@
 """Which schemas a service owns, under which role, and whether they are at the revision that this code needs."""
 
-from shared.kernel.errors import UnavailableError
-from shared.storage.database import Database
+from shared.kernel.errors import OtherRevisionError
+from shared.storage.database import Database, Reader
 
 
 def role_of(service: str) -> str:
@@ -14,14 +14,19 @@ def schemas_of(service: str, build: int) -> tuple[str, str]:
     return (service if build == 1 else f"{service}_b{build}"), f"{service}_permanent"
 
 
-async def check_schema(database: Database, service: str, needed: str) -> None:
-    """Raises UnavailableError unless the schema is at the revision that this code needs."""
+async def check_schema(database: Database, needed: str) -> None:
+    """Raises OtherRevisionError unless the schema is at the revision that this code needs."""
     async with database.read() as reader:
-        found = None
-        if await reader.value("SELECT to_regclass('alembic_version') IS NOT NULL"):
-            found = await reader.value("SELECT version_num FROM alembic_version")
+        await check_revision(reader, needed)
+
+
+async def check_revision(reader: Reader, needed: str) -> None:
+    """The same within a transaction."""
+    found = None
+    if await reader.value("SELECT to_regclass('alembic_version') IS NOT NULL"):
+        found = await reader.value("SELECT version_num FROM alembic_version")
     if found != needed:
-        raise UnavailableError(
-            f"the schema is at revision {found or 'none'}, this build needs {needed}: "
-            f"run `python -m services.{service} migrate`"
+        todo = "run its `migrate`" if found is None or found < needed else "upgrade this process"
+        raise OtherRevisionError(
+            f"the service's schema is at revision {found or 'none'}, this process needs {needed}: {todo}"
         )

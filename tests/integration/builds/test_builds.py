@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 
 from services.metrics.domain.ledgers import LEDGERS
+from services.metrics.migrations import HEAD
 from services.metrics.settings import Settings
 from services.metrics.wiring import rebuildable
 from shared.kernel.clock import SystemClock
@@ -49,7 +50,7 @@ async def test_another_build_takes_over(settings: Settings, database: Database) 
     current = CurrentBuild(database, "metrics", 4)
     assert await current.bind() == FIRST
     async with database.write() as writer:
-        position = await take_position(writer, 0, 1)
+        position = await take_position(writer, 0, 1, HEAD)
         made = await begin_build(writer, "metrics", 1, 4, "x")
     await migrate_build(settings, rebuildable(settings).scripts, made)
     with pytest.raises(asyncpg.UniqueViolationError):
@@ -63,10 +64,10 @@ async def test_another_build_takes_over(settings: Settings, database: Database) 
             await take_over(writer, "metrics", FIRST, made)
     with pytest.raises(FencedError):
         async with database.write() as writer:
-            await advance(writer, position, Position(0, 1, 1, 5), Applied(SystemClock().now()))
+            await advance(writer, position, Position(0, 1, HEAD, 1, 5), Applied(SystemClock().now()))
     with pytest.raises(StoppedError, match="no longer the current one"):
         async with database.write() as writer:
-            await take_position(writer, 0, 1)
+            await take_position(writer, 0, 1, HEAD)
     async with database.read() as reader:
         assert await reader.value("SELECT count(*) FROM position") == 1
         assert await current.bind() == made
@@ -87,7 +88,7 @@ async def test_another_build_takes_over(settings: Settings, database: Database) 
 
 async def test_a_build_amid_a_refold_stands_on_no_event(database: Database) -> None:
     async with database.write() as writer:
-        await take_position(writer, 1, 1)
+        await take_position(writer, 1, 1, HEAD)
         assert await stand_still(writer) == await place_of(writer)
         await writer.execute("UPDATE position SET turn = 2")
         assert await stand_still(writer) is None

@@ -13,7 +13,7 @@ from shared.messaging.lane import Lane
 from shared.storage.database import Database
 from shared.storage.position import FencedError
 from shared.telemetry.metrics import Metrics
-from tests.integration.core.service import HANDLER
+from tests.integration.core.service import HANDLER, REVISION
 
 
 @dataclass(slots=True)
@@ -31,7 +31,7 @@ class Interrupting(Failpoints):
 
 
 def opener(database: Database, failpoints: Failpoints | None = None, *, chunk: int = 3) -> FoldingOpener:
-    return FoldingOpener(database, 1, HANDLER, Metrics(), SystemClock(), failpoints or Failpoints(), chunk)
+    return FoldingOpener(database, REVISION, 1, HANDLER, Metrics(), SystemClock(), failpoints or Failpoints(), chunk)
 
 
 async def apply(lanes: FoldingOpener, records: Sequence[StreamRecord], *, partition: int = 0, batch: int = 50) -> int:

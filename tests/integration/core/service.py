@@ -34,6 +34,7 @@ from tests.unit.sales import mini
 from tests.unit.sales.oracle import Totals
 
 ROLE = "quintant_core"
+REVISION = "0001"
 
 
 def tables() -> MetaData:
@@ -57,6 +58,7 @@ async def create_schema(url: str, schema: str) -> None:
         await connection.execute(text(f"SET LOCAL ROLE {ROLE}"))
         await connection.execute(text(f"SET LOCAL search_path = {schema}"))
         await connection.run_sync(tables().create_all)
+        await connection.execute(text(f"CREATE TABLE alembic_version AS SELECT '{REVISION}' AS version_num"))
     await engine.dispose()
 
 
@@ -112,7 +114,14 @@ class Settings:
 
 def opener(settings: Settings, database: Database) -> FoldingOpener:
     return FoldingOpener(
-        database, 1, settings.handler, Metrics(), SystemClock(), Failpoints(settings.failpoint), settings.chunk
+        database,
+        REVISION,
+        1,
+        settings.handler,
+        Metrics(),
+        SystemClock(),
+        Failpoints(settings.failpoint),
+        settings.chunk,
     )
 
 

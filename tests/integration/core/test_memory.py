@@ -13,7 +13,7 @@ from shared.storage.database import Database
 from shared.telemetry.metrics import Metrics
 from tests.integration.core.company import Numbered, told
 from tests.integration.core.lanes import Interrupting, apply_once
-from tests.integration.core.service import HANDLER, cells, empty
+from tests.integration.core.service import HANDLER, REVISION, cells, empty
 from tests.unit.sales import worker
 
 STORY = told(17, events=120, deals=10, references=15)
@@ -48,7 +48,9 @@ async def test_what_was_not_committed_is_not_remembered(database: Database, poin
 
 
 def _opener(database: Database, kept: int, failpoints: Failpoints | None = None) -> FoldingOpener:
-    return FoldingOpener(database, 1, HANDLER, Metrics(), SystemClock(), failpoints or Failpoints(), chunk=3, kept=kept)
+    return FoldingOpener(
+        database, REVISION, 1, HANDLER, Metrics(), SystemClock(), failpoints or Failpoints(), chunk=3, kept=kept
+    )
 
 
 async def _everything(database: Database) -> Mapping[str, Sequence[asyncpg.Record]]:

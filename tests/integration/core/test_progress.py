@@ -20,7 +20,7 @@ from shared.storage.waiting import Lookout
 from shared.telemetry.metrics import Metrics
 from tests.integration.core.company import START, Numbered, told
 from tests.integration.core.conftest import PARTITIONS, NewStream
-from tests.integration.core.service import Settings, running
+from tests.integration.core.service import REVISION, Settings, running
 from tests.integration.core.stream import Stream
 from tests.integration.core.waiting import until
 
@@ -38,8 +38,8 @@ async def mark(database: Database, second: int, heads: Mapping[int, int], *, epo
 
 async def move(database: Database, partition: int, number: int, *, epoch: int = 1) -> None:
     async with database.write() as writer:
-        before = await take_position(writer, partition, 1)
-        await advance(writer, before, Position(partition, 1, epoch, number), Applied(START))
+        before = await take_position(writer, partition, 1, REVISION)
+        await advance(writer, before, Position(partition, 1, REVISION, epoch, number), Applied(START))
 
 
 async def complete(database: Database) -> Completeness:
@@ -182,7 +182,7 @@ async def test_a_token_of_another_generation_is_refused_and_one_of_no_partition_
     database: Database,
 ) -> None:
     async with database.write() as writer:
-        await take_position(writer, 0, 1)
+        await take_position(writer, 0, 1, REVISION)
     with pytest.raises(InvalidInputError, match="another generation"):
         await Lookout(database, CLOCK).wait(Token.of(2, [(0, 1)]), deadline_seconds=1)
     for partition in (7, 2**40):

@@ -17,7 +17,7 @@ from shared.storage.folds import load_touched
 from shared.storage.position import Applied, Position, Refold, advance, take_position
 from tests.integration.core.company import ALWAYS, START, Numbered, deal, moved, told
 from tests.integration.core.lanes import Interrupting, apply, apply_once, opener
-from tests.integration.core.service import cells, counters, empty, read_totals, totals
+from tests.integration.core.service import REVISION, cells, counters, empty, read_totals, totals
 from tests.unit.sales import oracle, worker
 from tests.unit.sales.events import Event
 from tests.unit.sales.oracle import Totals
@@ -137,8 +137,8 @@ async def test_only_what_asked_for_a_reference_is_folded_again(database: Databas
 
 async def test_a_refold_of_nothing_ends_at_once(database: Database) -> None:
     async with database.write() as writer:
-        before = await take_position(writer, 0, 1)
-        after = Position(0, 1, 1, 0, 1, Refold(4, [], ("", "")))
+        before = await take_position(writer, 0, 1, REVISION)
+        after = Position(0, 1, REVISION, 1, 0, 1, Refold(4, [], ("", "")))
         await advance(writer, before, after, Applied(START))
     lane = await opener(database).open(0)
     assert (lane.position.number, lane.position.refold) == (4, None)

@@ -20,6 +20,7 @@ from sqlalchemy.pool import NullPool
 from services.forecast import tables
 from services.forecast.forecaster import Forecaster
 from services.forecast.handlers import handler
+from services.forecast.migrations import HEAD
 from services.forecast.settings import Settings
 from services.forecast.wiring import build_api, run_migrate
 from shared.contracts.records import StreamRecord
@@ -96,7 +97,7 @@ def story() -> list[StreamRecord]:
 
 @pytest.fixture(scope="module")
 async def told(settings: Settings, database: Database) -> None:
-    opener = FoldingOpener(database, 1, handler(settings.company()), Metrics(), Clock(), Failpoints())
+    opener = FoldingOpener(database, HEAD, 1, handler(settings.company()), Metrics(), Clock(), Failpoints())
     await (await opener.open(0)).apply(story(), duplicates=0, dead=())
 
 

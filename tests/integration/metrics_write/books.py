@@ -9,6 +9,7 @@ import msgspec
 
 from services.metrics.domain.ledgers import LEDGERS
 from services.metrics.handlers import handler
+from services.metrics.migrations import HEAD
 from services.metrics.tables import metadata
 from shared.contracts.records import StreamRecord
 from shared.kernel.clock import SystemClock
@@ -68,7 +69,7 @@ def record(event: Told, number: int) -> StreamRecord:
 
 def opener(database: Database, *, chunk: int = 500, using: Handler | None = None) -> FoldingOpener:
     made = using or handler(COMPANY)
-    return FoldingOpener(database, 1, made, Metrics(), SystemClock(), Failpoints(), chunk)
+    return FoldingOpener(database, HEAD, 1, made, Metrics(), SystemClock(), Failpoints(), chunk)
 
 
 async def apply(lane: FoldingLane, records: Sequence[StreamRecord], batch: int = 2000) -> None:

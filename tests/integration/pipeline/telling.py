@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from services.pipeline.handlers import handler
+from services.pipeline.migrations import HEAD
 from shared.contracts.entities import ENTITIES
 from shared.contracts.records import StreamRecord
 from shared.kernel.clock import SystemClock
@@ -109,6 +110,7 @@ def opener(
     """What the loop would open lanes with."""
     return FoldingOpener(
         database,
+        HEAD,
         1,
         handler(company, code),
         Metrics(),

@@ -54,19 +54,19 @@ async def test_the_comparison_can_fail(settings: Settings, database: Database) -
 
 async def test_migrating_again_changes_nothing(settings: Settings, database: Database) -> None:
     await run_migrate(settings, Shutdown(SystemClock()))
-    await check_schema(database, "pipeline", migrations.HEAD)
+    await check_schema(database, migrations.HEAD)
 
 
 async def test_another_revision_is_not_ready(database: Database) -> None:
-    with pytest.raises(UnavailableError, match="needs 9999: run `python"):
-        await check_schema(database, "pipeline", "9999")
+    with pytest.raises(UnavailableError, match="needs 9999: run its `migrate`"):
+        await check_schema(database, "9999")
 
 
 async def test_a_schema_that_was_never_migrated_is_not_ready(settings: Settings, database: Database) -> None:
     url = settings.database_url.get_secret_value()
     async with open_database(url, role=ROLE, schemas=("nothing_here",), application="test") as other:
         with pytest.raises(UnavailableError, match="at revision none"):
-            await check_schema(other, "pipeline", migrations.HEAD)
+            await check_schema(other, migrations.HEAD)
 
 
 def test_the_head_is_the_newest_step() -> None:

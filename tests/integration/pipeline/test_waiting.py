@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from services.pipeline.migrations import HEAD
 from shared.http.freshness import NotYetAppliedError
 from shared.http.snapshot import Snapshots
 from shared.kernel.clock import SystemClock
@@ -27,7 +28,7 @@ async def position(database: Database) -> Position:
     """Partition 0 stands at number 5."""
     await clear(database)
     async with database.write() as writer:
-        fresh = await take_position(writer, 0, 1)
+        fresh = await take_position(writer, 0, 1, HEAD)
         stands = replace(fresh, number=5)
         await advance(writer, fresh, stands, Applied(CLOCK.now(), 5))
     return stands

@@ -12,6 +12,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from services.pipeline.handlers import handler
+from services.pipeline.migrations import HEAD
 from services.pipeline.settings import Settings
 from services.pipeline.wiring import build_api
 from shared.contracts.records import Fact, ProgressRecord, StreamRecord
@@ -47,7 +48,7 @@ async def wired(settings: Settings, kafka_bootstrap: str) -> Settings:
 @asynccontextmanager
 async def running(settings: Settings, database: Database, metrics: Metrics) -> AsyncIterator[None]:
     """All jobs of a worker."""
-    _, jobs = usual_jobs(settings, Build(1, 1, 2), database, handler(settings.company()), metrics, CLOCK)
+    _, jobs = usual_jobs(settings, Build(1, 1, 2), database, handler(settings.company()), HEAD, metrics, CLOCK)
     tasks = [asyncio.create_task(job()) for job in jobs.values()]
     try:
         yield

@@ -37,4 +37,4 @@ def raw(offset: int, told: StreamRecord | EpochRecord | None, *, number: bytes |
 
 
 def at(number: int, *, epoch: int = 1) -> Position:
-    return Position(0, 1, epoch, number)
+    return Position(0, 1, "", epoch, number)
