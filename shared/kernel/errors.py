@@ -92,6 +92,8 @@ class UnavailableError(QuintantError):
 class OtherRevisionError(UnavailableError):
     """The database schema is at another revision than this code needs: one of the two has to be brought up to date."""
 
+    slug = "other-revision"
+
 
 class BehindError(QuintantError):
     """The awaited events were not applied within the bound."""
