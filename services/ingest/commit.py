@@ -16,6 +16,7 @@ from services.ingest.store import Raw
 from shared.contracts.entities import ENTITIES
 from shared.kernel.errors import ConflictError
 from shared.kernel.period import Calendar
+from shared.kernel.tokens import Place
 from shared.storage.database import Statements
 
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('quintant inbox ' || current_schema(), 0))"
@@ -123,12 +124,13 @@ def _delivered(submissions: Sequence[Submission]) -> list[tuple[str, int]]:
 
 
 def _outcomes(candidates: Sequence[Candidate], answer: Any, generations: Sequence[Generation]) -> list[Outcome]:
-    places: list[tuple[tuple[int, int, int], ...]] = [()] * len(candidates)
-    by_slot = {slot: place_of(generations, slot) for slot in slots_of(generations)}
+    places: list[tuple[Place, ...]] = [()] * len(candidates)
+    slots = slots_of(generations)
+    by_slot = {slot: (epoch, *place_of(generations, slot)) for slot, epoch in zip(slots, answer["epochs"], strict=True)}
     drawn = (answer[name] or () for name in ("places", "in_partition", "numbers"))
     for place, slot, number in zip(*drawn, strict=True):
-        generation, partition = by_slot[slot]
-        places[place - 1] += ((generation, partition, number),)
+        epoch, generation, partition = by_slot[slot]
+        places[place - 1] += ((generation, epoch, partition, number),)
     if answer["statuses"] is None:
         return [Outcome(one.source, one.id, Status.ACCEPTED, at) for one, at in zip(candidates, places, strict=True)]
     return [
@@ -137,7 +139,7 @@ def _outcomes(candidates: Sequence[Candidate], answer: Any, generations: Sequenc
     ]
 
 
-def _outcome(candidate: Candidate, status: Status, at: tuple[tuple[int, int, int], ...]) -> Outcome:
+def _outcome(candidate: Candidate, status: Status, at: tuple[Place, ...]) -> Outcome:
     error = None
     if status is Status.REJECTED:
         error = ConflictError(

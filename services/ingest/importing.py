@@ -72,8 +72,8 @@ class Report:
     counts: Counter[Status] = field(default_factory=Counter)
     rejections: list[dict[str, Any]] = field(default_factory=list)
     warnings: list[RowWarning] = field(default_factory=list)
-    places: dict[tuple[int, int], int] = field(default_factory=dict)
-    """By generation and partition."""
+    places: dict[tuple[int, int, int], int] = field(default_factory=dict)
+    """The last number by generation, epoch and partition."""
 
     def refuse(self, one: Rejection) -> None:
         self.counts[Status.REJECTED] += 1
@@ -89,8 +89,8 @@ class Report:
             self.refuse(Rejection(draft.file, draft.row, None, outcome.error.detail))
             return
         self.counts[outcome.status] += 1
-        for generation, partition, number in outcome.places:
-            at = generation, partition
+        for generation, epoch, partition, number in outcome.places:
+            at = generation, epoch, partition
             self.places[at] = max(number, self.places.get(at, 0))
 
 

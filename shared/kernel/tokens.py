@@ -12,6 +12,9 @@ from shared.kernel.errors import MalformedError
 _LONGEST = 16_384
 _LARGEST = 2**63 - 1
 
+Place = tuple[int, int, int, int]
+"""Generation, epoch, partition and number, under which an event is published."""
+
 
 @dataclass(frozen=True, slots=True)
 class Token:
@@ -21,6 +24,8 @@ class Token:
     positions: tuple[tuple[int, int], ...]
     also: "Token | None" = None
     """The same events in the generation that is about to take its place."""
+    epoch: int = 1
+    """In which the numbers count: one more after each restore of the inbox from a backup."""
 
     @classmethod
     def of(cls, generation: int, numbers: Iterable[tuple[int, int]]) -> Self:
@@ -31,16 +36,20 @@ class Token:
         return cls(generation, tuple(sorted(highest.items())))
 
     @classmethod
-    def at(cls, places: Iterable[tuple[int, int, int]]) -> "Token | None":
-        """From (generation, partition, number) in any order; None if there are none."""
+    def at(cls, places: Iterable[Place]) -> "Token | None":
+        """From places in any order; None if there are none. Of a generation the latest epoch counts: what an earlier
+        one has left valid is applied when that begins."""
         highest: dict[int, dict[int, int]] = {}
-        for generation, partition, number in places:
+        epochs: dict[int, int] = {}
+        for generation, epoch, partition, number in places:
             numbers = highest.get(generation) or highest.setdefault(generation, {})
             if number > numbers.get(partition, -1):
                 numbers[partition] = number
+            if epoch > epochs.get(generation, 0):
+                epochs[generation] = epoch
         token: Token | None = None
         for generation in sorted(highest, reverse=True):
-            token = cls(generation, tuple(sorted(highest[generation].items())), token)
+            token = cls(generation, tuple(sorted(highest[generation].items())), token, epochs[generation])
         return token
 
     def within(self, generation: int) -> "Token | None":
@@ -77,19 +86,21 @@ class Token:
             _whole(body["generation"]),
             tuple(sorted((_whole(int(p)), _whole(n)) for p, n in body["positions"].items())),
             cls._made(body["also"]) if "also" in body else None,
+            _whole(body.get("epoch", 1), least=1),
         )
 
     def missing(self, applied: Mapping[int, int]) -> int:
-        """How many of the awaited events are not applied yet, given the number applied in each partition."""
+        """How many of the awaited events are not applied yet, given the number applied in each partition, all of them
+        of the token's epoch."""
         return sum(max(0, number - applied.get(partition, 0)) for partition, number in self.positions)
 
 
 _NOT_OURS = "This is no token that ingest gave out: pass on the `token` of its answer unchanged."
 
 
-def text_of(generation: int, partition: int, number: int) -> str:
+def text_of(generation: int, epoch: int, partition: int, number: int) -> str:
     """The token of a single place as text: what `Token.encode` gives, for the answer to every event."""
-    return _encoded(f'{{"generation":{generation},"positions":{{"{partition}":{number}}}}}')
+    return _encoded(f'{{"generation":{generation}{_said(epoch)},"positions":{{"{partition}":{number}}}}}')
 
 
 def _encoded(text: str) -> str:
@@ -103,10 +114,14 @@ def _text(token: Token) -> str:
     """Compact JSON, written by hand: every accepted event is answered with one."""
     positions = ",".join([f'"{partition}":{number}' for partition, number in token.positions])
     also = "" if token.also is None else f',"also":{_text(token.also)}'
-    return f'{{"generation":{token.generation},"positions":{{{positions}}}{also}}}'
+    return f'{{"generation":{token.generation}{_said(token.epoch)},"positions":{{{positions}}}{also}}}'
 
 
-def _whole(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _LARGEST:
+def _said(epoch: int) -> str:
+    return "" if epoch == 1 else f',"epoch":{epoch}'
+
+
+def _whole(value: object, least: int = 0) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= _LARGEST:
         raise ValueError(_NOT_OURS)
     return value

@@ -66,6 +66,8 @@ class Standing:
     """When the last events were applied."""
     generation: int | None = None
     """Of the stream; None before anything was applied."""
+    epochs: dict[int, int] = field(default_factory=dict)
+    """Partition → the epoch in which its position counts."""
 
 
 async def take_position(writer: Writer, partition: int, generation: int, revision: str) -> Position:
@@ -169,7 +171,7 @@ async def read_standing(reader: Reader) -> Standing:
     """The positions of all partitions, and since when anything was known."""
     return standing_of(
         await reader.rows(
-            "SELECT partition, generation, number, first_known, reconstructed_until, applied_at FROM position"
+            "SELECT partition, generation, epoch, number, first_known, reconstructed_until, applied_at FROM position"
         )
     )
 
@@ -182,4 +184,5 @@ def standing_of(rows: Sequence[Mapping[str, Any]]) -> Standing:
         max((row["reconstructed_until"] for row in rows if row["reconstructed_until"]), default=None),
         max((row["applied_at"] for row in rows if row["applied_at"]), default=None),
         max((abs(row["generation"]) for row in rows), default=None),
+        {row["partition"]: row["epoch"] for row in rows},
     )

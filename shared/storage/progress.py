@@ -67,10 +67,10 @@ async def read_freshness(reader: Reader) -> tuple[Standing, Completeness]:
     """The positions, the latest mark that they have reached, and how many events the last mark is ahead of them: every
     answer begins with this, so it is one round trip."""
     rows = await reader.rows(
-        """SELECT partition, generation, number, first_known, reconstructed_until, applied_at,
+        """SELECT partition, generation, epoch, number, first_known, reconstructed_until, applied_at,
                   NULL::timestamptz AS through, NULL::jsonb AS heads FROM position
            UNION ALL
-           SELECT NULL, NULL, NULL, NULL, NULL, NULL, through, heads FROM progress
+           SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, through, heads FROM progress
            ORDER BY through DESC"""
     )
     standing = standing_of([row for row in rows if row["through"] is None])

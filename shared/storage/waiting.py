@@ -137,7 +137,10 @@ async def _read(database: Database) -> Standing:
 
 
 def missing(token: Token, standing: Standing) -> int:
-    """How many of the awaited events this standing lacks. Raises InvalidInputError for another generation's token."""
+    """How many of the awaited events this standing lacks; at least one while it stands in an earlier epoch.
+
+    Raises InvalidInputError for a token of another generation, or of an epoch that is over.
+    """
     if standing.generation is None:  # nothing is applied yet: any stream may be the one that it means
         return token.missing({})
     named = token.within(standing.generation)
@@ -146,4 +149,14 @@ def missing(token: Token, standing: Standing) -> int:
             "The token belongs to another generation of the stream: ask without it.",
             faults=[Fault("after", f"must be of generation {standing.generation}")],
         )
-    return named.missing(standing.positions)
+    behind = 0
+    for partition, number in named.positions:
+        epoch = standing.epochs.get(partition, 1)
+        if epoch > named.epoch:
+            raise InvalidInputError(
+                "The inbox was restored from a backup after this token was given, and its events may be lost: ask "
+                "without it, and send again what is missing.",
+                faults=[Fault("after", f"must be of epoch {epoch}")],
+            )
+        behind += max(number - standing.positions.get(partition, 0), named.epoch - epoch)
+    return behind

@@ -8,6 +8,7 @@ from hashlib import blake2b
 from struct import Struct
 
 from shared.kernel.errors import QuintantError
+from shared.kernel.tokens import Place
 
 _length = Struct(">I").pack
 
@@ -74,12 +75,11 @@ class Status(StrEnum):
 
 @dataclass(slots=True)
 class Outcome:
-    """The answer for one event, never changed. `places` are (generation, partition, number), under which it is
-    published."""
+    """The answer for one event, never changed. `places` are where it is published."""
 
     source: str | None
     id: str | None
     status: Status
-    places: tuple[tuple[int, int, int], ...] = ()
+    places: tuple[Place, ...] = ()
     error: QuintantError | None = None
     quarantine_id: str | None = None

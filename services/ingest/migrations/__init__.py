@@ -1,4 +1,4 @@
 """Steps of the schema `ingest`."""
 
-HEAD = "0006"
+HEAD = "0007"
 """The revision that this build needs."""
