@@ -7,7 +7,7 @@ What was learned no earlier than the last posting is folded since that day; only
 days, needs the whole life of its entity and all its postings.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Sized
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from itertools import groupby
@@ -19,7 +19,6 @@ from shared.kernel.errors import StoppedError
 from shared.kernel.journal import Assertion, Journal, Stamp, joined, unheard
 from shared.kernel.ledger import Cells, Ledger
 from shared.messaging.failpoints import Failpoints
-from shared.messaging.memory import Memory
 from shared.sales.references import Key, References
 from shared.sales.timeline import Folded, Since
 from shared.storage import folds
@@ -58,8 +57,8 @@ may begin there, since a day. (`timeline` does both; who posts nothing need not 
 Pack = Callable[[Entity], bytes | None]
 """Pure: an entity as it was folded → what is stored of its model."""
 
-Revive = Callable[[Entity, bytes], Sized | None]
-"""Pure: an entity that is not in memory, and what was stored of its model → the model; None if it is not good any more.
+Revive = Callable[[Entity, bytes], object]
+"""Pure: an entity as it was read, and what was stored of its model → the model; None if it is not good any more.
 The references are those of that fold: it would be folded again first."""
 
 Save = Callable[[Writer, int, int, Sequence[Change], References], Awaitable[None]]
@@ -104,8 +103,6 @@ class FoldingOpener:
     clock: Clock
     failpoints: Failpoints
     chunk: int = CHUNK
-    kept: int = 50_000
-    """What a lane keeps in memory of the entities that it met last, counted in assertions and postings."""
 
     async def open(self, partition: int) -> "FoldingLane":
         """Read the position and the partition's references; a refold that was interrupted is finished first."""
@@ -125,7 +122,6 @@ class FoldingLane:
         self._handler = opener.handler
         self._position = position
         self._references = references
-        self._memory = Memory(opener.kept)
 
     @property
     def position(self) -> Position:
@@ -170,12 +166,12 @@ class FoldingLane:
                 told.setdefault(Key(record.entity, record.subject), []).append(record)
         after = replace(self._position, number=number)
         async with self._opener.database.write() as writer:
-            known = await self._recall(writer, told, after, applied)
+            known = await self._advance_and_load(writer, after, applied, list(told))
             news = [_heard(known.get(key) or Entity(key), said) for key, said in told.items()]
             changes = await self._fold(writer, [one for one in news if one.said], self._references)
             await self._save(writer, number, changes, self._references)
             self._opener.failpoints.reach("fold.before_commit")
-        self._moved(after, changes)
+        self._moved(after)
 
     async def _learn(self, run: Sequence[StreamRecord], number: int, applied: Applied) -> None:
         """Apply reference events: save them, then fold again whatever asked for them."""
@@ -194,7 +190,7 @@ class FoldingLane:
             await self._save(writer, number, changes, references)
             self._opener.failpoints.reach("fold.before_commit")
         self._references = references
-        self._moved(after, changes)
+        self._moved(after)
         await self.finish_refold()
 
     async def finish_refold(self) -> None:
@@ -205,7 +201,7 @@ class FoldingLane:
                 after, changes = await self._turn(writer, refold, self._references)
                 await self._advance(writer, after, self._applied([], 0, []))
                 await self._save(writer, refold.until, changes, self._references)
-            self._moved(after, changes)
+            self._moved(after)
 
     async def _turn(self, writer: Writer, refold: Refold, references: References) -> tuple[Position, list[Change]]:
         """Fold the next entities that asked for the changed references; where the position stands after that.
@@ -223,15 +219,13 @@ class FoldingLane:
         going_on = Refold(refold.until, refold.keys, touched[-1].key, refold.known_from)
         return replace(self._position, turn=self._position.turn + 1, refold=going_on), changes
 
-    async def _recall(
-        self, writer: Writer, keys: Iterable[Key], after: Position, applied: Applied
+    async def _advance_and_load(
+        self, writer: Writer, after: Position, applied: Applied, keys: Sequence[Key]
     ) -> Mapping[Key, Entity]:
-        """These entities, as far as there are any: from memory, else from the database. The position moves first."""
-        known = {key: entity for key in keys if (entity := self._memory.recall(key)) is not None}
-        missing = [key for key in keys if key not in known]
-        loaded = await folds.advance_and_load(writer, self._position, after, applied, missing)
+        """Move the position, and read these entities as far as there are any."""
+        loaded = await folds.advance_and_load(writer, self._position, after, applied, keys)
         self._opener.failpoints.reach("fold.advanced")
-        return known | {key: self._revived(entity) for key, entity in loaded.items()}
+        return {key: self._revived(entity) for key, entity in loaded.items()}
 
     def _revived(self, entity: Entity) -> Entity:
         """With the model of its last fold."""
@@ -282,12 +276,10 @@ class FoldingLane:
         await advance(writer, self._position, after, applied)
         self._opener.failpoints.reach("fold.advanced")
 
-    def _moved(self, after: Position, changes: Sequence[Change] = ()) -> None:
-        """Only what is committed is remembered."""
+    def _moved(self, after: Position) -> None:
+        """After the commit."""
         self._opener.failpoints.reach("fold.committed")
         self._position = after
-        for one in changes:
-            self._memory.keep(one.after)
 
     def _applied(self, run: Sequence[StreamRecord], duplicates: int, dead: Sequence[int]) -> Applied:
         history: list[date] = [record.recorded_on for record in run if record.reconstructed]

@@ -151,7 +151,6 @@ def usual_jobs(
             metrics,
             clock,
             failpoints,
-            kept=settings.remembered // build.partitions,
         ),
         DeadLetters(settings.kafka, settings.service, settings.topic_prefix, build.generation, metrics),
         metrics,

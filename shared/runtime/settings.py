@@ -89,9 +89,6 @@ class TopicSettings(BaseSettings):
     """The user's password."""
     topic_prefix: str = ""
     partitions: int = Field(default=4, ge=1, le=1024)
-    remembered: int = Field(default=240_000, ge=0)
-    """What a worker keeps in memory of the entities it met last: assertions and postings, some 400 bytes each (100 MB).
-    Beside that each partition at work holds its batch."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @classmethod

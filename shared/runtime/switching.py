@@ -103,7 +103,6 @@ class Rebuilding:
                 metrics,
                 self.clock,
                 failpoints,
-                kept=settings.remembered // made.partitions,
             ),
             UnsentDeadLetters(settings.kafka, settings.service, "", made.generation, metrics),
             metrics,

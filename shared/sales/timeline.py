@@ -1,7 +1,7 @@
 """The timeline of an entity: for each day on which we learned something that matters, what that knowledge changed."""
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sized
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import NamedTuple, TypeVar
@@ -34,7 +34,7 @@ class Folded:
 
     owed: Cells
     asked: frozenset[Key]
-    model: Sized | None = None
+    model: object = None
     """What the service wants to find again when it folds this entity next."""
     result: object = None
     """What else the service has to save and to say; it ends with the transaction."""

@@ -1,6 +1,6 @@
 """Entities, references and ledgers of one partition: loaded and saved in whole batches, one statement each."""
 
-from collections.abc import Iterable, Mapping, Sequence, Sized
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,22 +23,22 @@ from shared.storage.position import FIRST_ASKED, Applied, Position, advance, adv
 
 @dataclass(slots=True)
 class Entity:
-    """What a partition remembers of one entity. Never changed; not frozen, for that makes it slow to make."""
+    """What a service has of one entity. Never changed; not frozen, for that makes it slow to make."""
 
     key: Key
     journal: Journal = ()
     standing: Standing = field(default_factory=Standing)
     posted: Sequence[bytes] | None = None
     """All that it has posted, packed in parts, if that was read along."""
-    model: Sized | None = None
-    """What its service made of it, if that was in this process."""
+    model: object = None
+    """What its service made of it, to go on from."""
     packed: bytes | None = None
-    """The same as it was stored, if nobody has changed the entity since who does not know of it."""
+    """The same as it is stored, if nobody has changed the entity since who does not know of it."""
 
 
 @dataclass(slots=True)
 class Addition:
-    """What an entity's memory grows by. Never changed, as an entity."""
+    """What is stored of an entity grows by this. Never changed, as an entity."""
 
     key: Key
     said: Sequence[Assertion]
@@ -56,7 +56,7 @@ _WANTED = """SELECT kind, id, number, journal, posted, model FROM entity
 
 
 async def load_entities(reader: Reader, keys: Sequence[Key]) -> dict[Key, Entity]:
-    """The remembered entities of these keys; a key that is missing in the answer is new."""
+    """The entities of these keys; a key that is missing in the answer is new."""
     rows = await reader.rows(_WANTED.format(1, 2), [key.kind for key in keys], [key.id for key in keys])
     return {(entity := _entity(row)).key: entity for row in rows}
 
@@ -105,7 +105,7 @@ def _entity(row: Mapping[str, Any]) -> Entity:
 
 
 async def save_entities(writer: Writer, partition: int, number: int, additions: Sequence[Addition]) -> None:
-    """Add to what is remembered of entities, and to the index from references to the entities that asked for them."""
+    """Add to what is stored of entities, and to the index from references to the entities that asked for them."""
     told = [one for one in additions if one.asked is not None]
     gone = [(key, one.key) for one in told for key in one.asked_before - (one.asked or frozenset())]
     come = [(key, one.key) for one in told for key in (one.asked or frozenset()) - one.asked_before]

@@ -45,10 +45,6 @@ class History:
     reading: Reading
     """The life as known now."""
 
-    def __len__(self) -> int:
-        """How much memory it takes, in assertions."""
-        return 8 + len(self.ended) + len(self.open)
-
     @property
     def rectangles(self) -> tuple[Rectangle, ...]:
         """All of them."""

@@ -104,7 +104,6 @@ def opener(
     *,
     chunk: int = CHUNK,
     failpoints: Failpoints | None = None,
-    kept: int = 50_000,
     code: str = "",
 ) -> FoldingOpener:
     """What the loop would open lanes with."""
@@ -117,7 +116,6 @@ def opener(
         SystemClock(),
         failpoints or Failpoints(),
         chunk=chunk,
-        kept=kept,
     )
 
 

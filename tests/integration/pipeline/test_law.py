@@ -39,12 +39,10 @@ def _references(story: Story) -> list[Event]:
     return [Event(key, one) for key, one in story.references]
 
 
-async def told(
-    database: Database, company: Company, batches: list[list[Event]], partitions: int, chunk: int, kept: int = 0
-) -> None:
+async def told(database: Database, company: Company, batches: list[list[Event]], partitions: int, chunk: int) -> None:
     await clear(database)
     stream = Stream(partitions)
-    await tell(opener(database, company, chunk=chunk, kept=kept), *(stream.number(batch) for batch in batches))
+    await tell(opener(database, company, chunk=chunk), *(stream.number(batch) for batch in batches))
 
 
 async def standing(database: Database) -> tuple[Rows, tuple[str, int], tuple[str, int]]:
@@ -67,8 +65,8 @@ async def test_order_repetition_batches_partitions_and_memory_do_not_matter(
     shuffled = data.draw(st.permutations(events + events[:3]))
     cuts = sorted(data.draw(st.lists(st.integers(0, len(shuffled)), max_size=4)))
     batches = [shuffled[start:end] for start, end in pairwise([0, *cuts, len(shuffled)])]
-    partitions, chunk, kept = (data.draw(numbers) for numbers in (_FEW, _FEW, st.sampled_from([0, 9, 1000])))
-    await told(database, company, batches, partitions, chunk, kept)
+    partitions, chunk = data.draw(_FEW), data.draw(_FEW)
+    await told(database, company, batches, partitions, chunk)
     assert await standing(database) == expected
 
 

@@ -146,8 +146,8 @@ class DiesBeforeCommit(Failpoints):
                 raise DiedError
 
 
-async def test_what_a_failed_transaction_folded_is_forgotten(database: Database, company: Company) -> None:
-    """A lane remembers histories only as they were committed: what is written next is what changed since then."""
+async def test_a_failed_transaction_leaves_nothing_behind(database: Database, company: Company) -> None:
+    """A history goes on from what was committed, also in the lane that was broken off."""
     told = [
         event("deal", "D-1", f"2026-03-0{day}T00:00:00Z", stage=stage)
         for day, stage in ((2, "proposal"), (3, "negotiation"), (4, "won"))
