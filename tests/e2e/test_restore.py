@@ -35,7 +35,7 @@ async def test_restores(company: Plant, tmp_path: Path) -> None:
     await _one_service(company, backup)
     await _an_older_inbox(company, backup)
     answer = await company.company.http.get(company.company.urls["metrics"] + "/v1/digest", params={"after": lost})
-    assert (answer.status_code, answer.json()["errors"][0]["detail"]) == (422, "must be of epoch 2")
+    assert (answer.status_code, answer.json()["errors"][0]["reason"]) == (422, "must be of epoch 2")
 
 
 async def _one_service(company: Plant, backup: Path) -> None:

@@ -16,8 +16,7 @@ from quintant.stack.services import ROLES
 from quintant.stack.survey import survey
 
 _NAMES = {"postgres", "kafka", *(role.name for role in ROLES)}
-# Just after the first load, when a worker holds most: some 100 MB of it are the entities that it met last
-# (QUINTANT_REMEMBERED).
+# Just after the first load, when a worker holds most.
 _API_BYTES, _WORKER_BYTES, _FORECAST_WORKER_BYTES, _STACK_BYTES = 130 << 20, 240 << 20, 450 << 20, 2 << 30
 
 
