@@ -168,7 +168,7 @@ class FoldingLane:
         async with self._opener.database.write() as writer:
             known = await self._advance_and_load(writer, after, applied, list(told))
             news = [_heard(known.get(key) or Entity(key), said) for key, said in told.items()]
-            changes = await self._fold(writer, [one for one in news if one.said], self._references)
+            changes = [self._change(one, self._references) for one in news if one.said]
             await self._save(writer, number, changes, self._references)
             self._opener.failpoints.reach("fold.before_commit")
         self._moved(after)
@@ -211,8 +211,7 @@ class FoldingLane:
         """
         chunk = self._opener.chunk
         touched = await folds.load_touched(writer, self._position.partition, refold.keys, refold.after, chunk)
-        news = [_touched(entity, refold.known_from) for entity in touched]
-        changes = await self._fold(writer, news, references)
+        changes = [self._change(_touched(entity, refold.known_from), references) for entity in touched]
         self._opener.metrics.add(metric_names.REFOLD_ENTITIES, len(touched))
         if len(touched) < chunk:
             return replace(self._position, number=refold.until, turn=0, refold=None), changes
@@ -234,19 +233,11 @@ class FoldingLane:
         model = self._handler.revive(entity, entity.packed)
         return Entity(entity.key, entity.journal, entity.standing, entity.posted, model)
 
-    async def _fold(self, writer: Writer, news: Sequence["_News"], references: References) -> list[Change]:
-        late = [one.before.key for one in news if one.since is None and one.before.posted is None]
-        whole = await folds.load_entities(writer, late) if late else {}
-        return [
-            self._change(one if one.since else replace(one, before=whole.get(one.before.key, one.before)), references)
-            for one in news
-        ]
-
     def _change(self, news: "_News", references: References) -> Change:
         before, since = news.before, news.since
         folded = self._handler.fold(before, news.journal, references, since)
         if since is None:
-            change, standing = before.standing.replaced(folded, unpack_posted(before.posted or ()))
+            change, standing = before.standing.replaced(folded, unpack_posted(before.posted))
         else:
             change, standing = before.standing.grown(folded)
         after = Entity(before.key, news.journal, standing, model=folded.model)

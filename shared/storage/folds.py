@@ -28,8 +28,8 @@ class Entity:
     key: Key
     journal: Journal = ()
     standing: Standing = field(default_factory=Standing)
-    posted: Sequence[bytes] | None = None
-    """All that it has posted, packed in parts, if that was read along."""
+    posted: Sequence[bytes] = ()
+    """All that it had posted when it was read, packed in parts."""
     model: object = None
     """What its service made of it, to go on from."""
     packed: bytes | None = None

@@ -37,7 +37,7 @@ async def test_a_cursor_stays_with_what_its_first_page_saw(database_url: str, tm
                 before = (await load_entities(writer, [key]))[key]
                 new = said("2", LATER, won("1000"))
                 folded = fold(COMPANY, key, merge(before.journal, [new]), References({}))
-                change = difference(folded.owed, unpack_posted(before.posted or ()))
+                change = difference(folded.owed, unpack_posted(before.posted))
                 await append_postings(writer, 0, 8, [(key, change)], LEDGERS)
                 await save_entities(writer, 0, 8, [Addition(key, [new], change, folded.asked)])
                 await set_position(writer, 8, at=AT, first_known=DAY)

@@ -57,7 +57,7 @@ async def standing(database: Database) -> tuple[Rows, tuple[str, int], tuple[str
     max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
 )
 @given(events=companies_of_deals(), data=st.data())
-async def test_order_repetition_batches_partitions_and_memory_do_not_matter(
+async def test_order_repetition_batches_and_partitions_do_not_matter(
     database: Database, company: Company, events: list[Event], data: st.DataObject
 ) -> None:
     await told(database, company, [events], 1, 500)
