@@ -1,7 +1,7 @@
 """Reading the headers of Kafka records, which are a list of pairs, and saying why one cannot be read."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TypeVar
+from typing import Any
 
 from shared.kernel.errors import MalformedError
 
@@ -12,8 +12,6 @@ LARGEST = 2**63 - 1
 
 _LONGEST = len(str(LARGEST))
 _NOT_WHOLE = f"must be a whole number from 0 to {LARGEST}"
-
-T = TypeVar("T")
 
 
 class UndecodableError(MalformedError):
@@ -30,14 +28,19 @@ def texts(headers: Headers) -> dict[str, str]:
         raise UndecodableError("A header is not text in UTF-8.") from None
 
 
-def required(said: Mapping[str, str], name: str, read: Callable[[str], T]) -> T:
-    """A header, read by `read`, whose ValueError becomes an UndecodableError."""
-    if name not in said:
-        raise UndecodableError(f"The header {name} is missing.")
+def required(said: Mapping[str, str], readers: Mapping[str, Callable[[str], object]]) -> list[Any]:
+    """The headers that these readers are for, one value for each, in their order; all in one call, for every record has
+    many. A missing header and a reader's ValueError become an UndecodableError."""
+    values = []
+    name = ""
     try:
-        return read(said[name])
+        for name, read in readers.items():
+            values.append(read(said[name]))
+    except KeyError:
+        raise UndecodableError(f"The header {name} is missing.") from None
     except ValueError:
         raise UndecodableError(f"The header {name} cannot be read.") from None
+    return values
 
 
 def whole(text: str) -> int:

@@ -1,6 +1,6 @@
 """Kafka records in CloudEvents binary mode: events and epochs on `sales-events`, progress, and facts for outsiders."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Annotated, Self, TypeVar
@@ -31,6 +31,30 @@ _EPOCH_KEY = b"stream/epoch"
 _PROGRESS_KEY = b"progress"
 _INGEST = "/quintant/ingest"
 _SPEC_VERSION = ("ce_specversion", b"1.0")
+
+_OF_EVENTS: Mapping[str, Callable[[str], object]] = {
+    "ce_type": str,
+    "ce_subject": str,
+    "ce_source": str,
+    "ce_id": str,
+    "ce_time": read_instant,
+    "ce_sequence": whole,
+    "q_epoch": positive,
+    "q_number": positive,
+    "q_revision": whole,
+    "q_knownon": date.fromisoformat,
+    "q_accepted": read_instant,
+    "q_recorded": date.fromisoformat,
+}
+"""What every event says, and how it is read."""
+
+_OF_FACTS: Mapping[str, Callable[[str], object]] = {
+    "ce_type": str,
+    "ce_source": str,
+    "ce_id": str,
+    "ce_subject": str,
+    "ce_time": read_instant,
+}
 
 CONTRACT = 1
 """Version of what events say. It goes up with every change that who knows the version before cannot read: a new type of
@@ -123,25 +147,27 @@ class StreamRecord:
 
     @classmethod
     def _read(cls, said: Mapping[str, str], value: bytes) -> Self:
-        entity = entity_of(required(said, "ce_type", str))
-        subject = required(said, "ce_subject", str)
+        type_, subject, source, id_, time, sequence, epoch, number, revision, known_on, accepted_at, recorded_on = (
+            required(said, _OF_EVENTS)
+        )
+        entity = entity_of(type_)
         read = checked_statement(entity, value)
         if read.id != subject:
             raise UndecodableError("The id of the data is not ce_subject.")
         return cls(
             entity=entity.slug,
-            source=required(said, "ce_source", str),
-            id=required(said, "ce_id", str),
+            source=source,
+            id=id_,
             subject=subject,
-            time=required(said, "ce_time", read_instant),
-            sequence=required(said, "ce_sequence", whole),
+            time=time,
+            sequence=sequence,
             data=value,
-            epoch=required(said, "q_epoch", positive),
-            number=required(said, "q_number", positive),
-            revision=required(said, "q_revision", whole),
-            known_on=required(said, "q_knownon", date.fromisoformat),
-            accepted_at=required(said, "q_accepted", read_instant),
-            recorded_on=required(said, "q_recorded", date.fromisoformat),
+            epoch=epoch,
+            number=number,
+            revision=revision,
+            known_on=known_on,
+            accepted_at=accepted_at,
+            recorded_on=recorded_on,
             reconstructed=said.get("q_reconstructed") == "1",
             cause=said.get("ce_cause"),
             traceparent=said.get("traceparent"),
@@ -239,14 +265,15 @@ class Fact:
     def decode(cls, key: bytes | None, value: bytes | None, headers: Headers) -> Self:
         """Read what `encode` wrote. Raises UndecodableError."""
         said = _cloud_event(headers)
-        if value is None or key != required(said, "ce_subject", str).encode():
+        type_, source, id_, subject, time = required(said, _OF_FACTS)
+        if value is None or key != subject.encode():
             raise UndecodableError("The key is not ce_subject, or there is no value.")
         return cls(
-            type=required(said, "ce_type", str),
-            source=required(said, "ce_source", str),
-            id=required(said, "ce_id", str),
-            subject=required(said, "ce_subject", str),
-            time=required(said, "ce_time", read_instant),
+            type=type_,
+            source=source,
+            id=id_,
+            subject=subject,
+            time=time,
             data=value,
             traceparent=said.get("traceparent"),
         )

@@ -37,6 +37,8 @@ Balance = dict[Account, Measures]
 
 PlaceT = TypeVar("PlaceT")
 
+_add = EXACT.add
+
 
 @dataclass(frozen=True)
 class Ledger:
@@ -109,11 +111,12 @@ def added(left: Measures, right: Measures) -> Measures:
     """Exact sums, column by column."""
     if len(left) != len(right):
         raise ValueError("measures of two ledgers cannot be added")
-    return tuple([_sum(a, b) if b else a for a, b in zip(left, right)])  # noqa: B905 - just compared, and this is hot
-
-
-def _sum(a: Number, b: Number) -> Number:
-    return a + b if type(a) is int and type(b) is int else EXACT.add(a, b)
+    return tuple(
+        [
+            (a + b if type(a) is int and type(b) is int else _add(a, b)) if b else a
+            for a, b in zip(left, right)  # noqa: B905 - just compared, and this is hot
+        ]
+    )
 
 
 def negated(measures: Measures) -> Measures:

@@ -4,11 +4,15 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 from shared.kernel.journal import Assertion, Journal, known
 from shared.kernel.ledger import Balance, Cell, Cells, Measures, difference
 from shared.sales.references import Key, References, View
+
+_cell = partial(tuple.__new__, Cell)
+"""A cell of its five values: half as slow as to call the class."""
 
 Life = TypeVar("Life")
 Contribute = Callable[[list[Assertion], View], Balance]
@@ -101,7 +105,7 @@ def timeline(journal: Journal, references: References, contribute: Contribute, s
     before: Balance = since.balance if since else {}
     for view, now in as_learned(journal, references, contribute, since.day if since else None):
         for (ledger, day, fact, place), sums in difference(now, before).items():
-            owed[Cell(ledger, view.known, day, fact, place)] = sums
+            owed[_cell((ledger, view.known, day, fact, place))] = sums
         asked |= view.asked
         before = now
     return Folded(owed, frozenset(asked), balance=before)

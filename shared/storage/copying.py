@@ -7,6 +7,7 @@ import struct
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from decimal import Decimal
+from operator import getitem
 from typing import Any
 
 from shared.kernel.ledger import Cell, Dimensions, Ledger, Measures
@@ -76,7 +77,7 @@ class _Encoded(dict[Any, bytes]):
 
 
 def _join(encoded: Iterable[_Encoded], values: Iterable[object]) -> bytes:
-    return b"".join([known[one] for known, one in zip(encoded, values, strict=True)])
+    return b"".join(map(getitem, encoded, values))
 
 
 def _text(value: str) -> bytes:

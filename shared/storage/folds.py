@@ -52,12 +52,14 @@ class Addition:
 
 
 _WANTED = """SELECT kind, id, number, journal, posted, model FROM entity
-    JOIN unnest(${}::text[], ${}::text[]) AS wanted (kind, id) USING (kind, id)"""
+    JOIN (SELECT key ->> 0 AS kind, key ->> 1 AS id FROM jsonb_array_elements(${}) AS key) AS wanted
+      USING (kind, id)"""
+"""Keys travel as JSON: of an array the driver asks each element what it is."""
 
 
 async def load_entities(reader: Reader, keys: Sequence[Key]) -> dict[Key, Entity]:
     """The entities of these keys; a key that is missing in the answer is new."""
-    rows = await reader.rows(_WANTED.format(1, 2), [key.kind for key in keys], [key.id for key in keys])
+    rows = await reader.rows(_WANTED.format(1), keys)
     return {(entity := _entity(row)).key: entity for row in rows}
 
 
@@ -68,9 +70,7 @@ async def advance_and_load(
     if not keys:
         await advance(writer, before, after, applied)
         return {}
-    question = _WANTED.format(FIRST_ASKED, FIRST_ASKED + 1)
-    kinds, ids = [key.kind for key in keys], [key.id for key in keys]
-    rows = await advance_asking(writer, before, after, applied, question, kinds, ids)
+    rows = await advance_asking(writer, before, after, applied, _WANTED.format(FIRST_ASKED), keys)
     return {(entity := _entity(row)).key: entity for row in rows if row["id"] is not None}
 
 
@@ -78,19 +78,17 @@ async def load_touched(
     reader: Reader, partition: int, keys: Iterable[tuple[str, str]], after: tuple[str, str], limit: int
 ) -> list[Entity]:
     """The next entities, in the order of their keys, that asked for one of these references."""
-    changed = list(keys)
     rows = await reader.rows(
         """WITH touched AS (
              SELECT DISTINCT u.kind, u.id FROM reference_use u
-             JOIN unnest($2::text[], $3::text[]) AS changed (kind, id)
-               ON u.reference_kind = changed.kind AND u.reference_id = changed.id
-             WHERE u.partition = $1 AND (u.kind, u.id) > ($4, $5)
-             ORDER BY u.kind, u.id LIMIT $6)
+             JOIN jsonb_array_elements($2) AS changed
+               ON u.reference_kind = changed ->> 0 AND u.reference_id = changed ->> 1
+             WHERE u.partition = $1 AND (u.kind, u.id) > ($3, $4)
+             ORDER BY u.kind, u.id LIMIT $5)
            SELECT kind, id, number, journal, posted, model
            FROM entity JOIN touched USING (kind, id) ORDER BY kind, id""",
         partition,
-        [kind for kind, _ in changed],
-        [id_ for _, id_ in changed],
+        list(keys),
         *after,
         limit,
     )
@@ -107,42 +105,35 @@ def _entity(row: Mapping[str, Any]) -> Entity:
 async def save_entities(writer: Writer, partition: int, number: int, additions: Sequence[Addition]) -> None:
     """Add to what is stored of entities, and to the index from references to the entities that asked for them."""
     told = [one for one in additions if one.asked is not None]
-    gone = [(key, one.key) for one in told for key in one.asked_before - (one.asked or frozenset())]
-    come = [(key, one.key) for one in told for key in (one.asked or frozenset()) - one.asked_before]
+    gone = [(*key, *one.key) for one in told for key in one.asked_before - (one.asked or frozenset())]
+    come = [(*key, *one.key) for one in told for key in (one.asked or frozenset()) - one.asked_before]
+    models = [pack_model(one.model, number) for one in additions]
     await writer.execute(
         """WITH left_out AS (
-             DELETE FROM reference_use USING unnest($7::text[], $8::text[], $9::text[], $10::text[])
-               AS gone (rk, ri, k, i)
-             WHERE partition = $1 AND reference_kind = rk AND reference_id = ri AND kind = k AND id = i
+             DELETE FROM reference_use USING jsonb_array_elements($7) AS gone
+             WHERE partition = $1 AND reference_kind = gone ->> 0 AND reference_id = gone ->> 1
+               AND kind = gone ->> 2 AND id = gone ->> 3
            ), brought_in AS (
              INSERT INTO reference_use (partition, reference_kind, reference_id, kind, id)
-             SELECT $1, * FROM unnest($11::text[], $12::text[], $13::text[], $14::text[]) ON CONFLICT DO NOTHING
+             SELECT $1, come ->> 0, come ->> 1, come ->> 2, come ->> 3 FROM jsonb_array_elements($8) AS come
+             ON CONFLICT DO NOTHING
            )
            INSERT INTO entity AS e (kind, id, partition, number, journal, posted, model)
-           SELECT kind, id, $1, $2, array_remove(ARRAY[journal], NULL), array_remove(ARRAY[posted], NULL), model
-           FROM unnest($3::text[], $4::text[], $5::bytea[], $6::bytea[], $15::bytea[])
-             AS said (kind, id, journal, posted, model)
+           SELECT key ->> 0, key ->> 1, $1, $2, array_remove(ARRAY[journal], NULL), array_remove(ARRAY[posted], NULL),
+                  model
+           FROM ROWS FROM (jsonb_array_elements($3), unnest($4::bytea[]), unnest($5::bytea[]), unnest($6::bytea[]))
+             AS said (key, journal, posted, model)
            ON CONFLICT (kind, id) DO UPDATE
            SET partition = excluded.partition, number = excluded.number, model = excluded.model,
                journal = e.journal || excluded.journal, posted = e.posted || excluded.posted""",
         partition,
         number,
-        [one.key.kind for one in additions],
-        [one.key.id for one in additions],
+        [one.key for one in additions],
         [pack_journal(one.said) if one.said else None for one in additions],
         [pack_posted(one.posted, one.asked) if one.posted or one.asked is not None else None for one in additions],
-        *_columns(gone),
-        *_columns(come),
-        [pack_model(one.model, number) for one in additions],
-    )
-
-
-def _columns(uses: Sequence[tuple[Key, Key]]) -> tuple[list[str], list[str], list[str], list[str]]:
-    return (
-        [reference.kind for reference, _ in uses],
-        [reference.id for reference, _ in uses],
-        [entity.kind for _, entity in uses],
-        [entity.id for _, entity in uses],
+        models if any(models) else [],
+        gone,
+        come,
     )
 
 
@@ -179,10 +170,10 @@ async def save_references(writer: Writer, partition: int, journals: Mapping[Key,
     """Write reference journals as they are now."""
     await writer.execute(
         """INSERT INTO reference (partition, kind, id, journal)
-           SELECT $1, * FROM unnest($2::text[], $3::text[], $4::bytea[])
+           SELECT $1, key ->> 0, key ->> 1, journal
+           FROM ROWS FROM (jsonb_array_elements($2), unnest($3::bytea[])) AS said (key, journal)
            ON CONFLICT (partition, kind, id) DO UPDATE SET journal = excluded.journal""",
         partition,
-        [key.kind for key in journals],
-        [key.id for key in journals],
+        list(journals),
         [pack_journal(journal) for journal in journals.values()],
     )
