@@ -129,9 +129,15 @@ def converted(view: View, amount: Money, company: Company, day: date) -> Convert
 
 def stage_of(view: View, company: Company, *, source: str, pipeline: str, label: str, day: date) -> str:
     """The stage that a source's own label stands for: by its stage map, else the label itself if it is a stage."""
-    mapped = view.text(Key("stage-map", f"{source}#{pipeline}"), f"stages.{label}.stage", day)
+    mapped = view.text(_stage_map(source, pipeline), f"stages.{label}.stage", day)
     stage = mapped or label
     return stage if company.pipelines.knows(pipeline, stage) else UNMAPPED
+
+
+@lru_cache(maxsize=1024)
+def _stage_map(source: str, pipeline: str) -> Key:
+    """Every state of every deal asks for it."""
+    return Key("stage-map", f"{source}#{pipeline}")
 
 
 def money(value: Value) -> Money | None:

@@ -38,7 +38,7 @@ _Written = tuple[int | Decimal | str, ...]
 _Cell = tuple[str, int, int, str, Dimensions | int, Measures | int]
 """Ledger, day of learning, day, fact, dimensions, measures; of the last two, what an earlier cell of the part says
 already is only the place of that cell."""
-_Part = tuple[list[_Cell], list[tuple[str, str]] | None]
+_Part = tuple[list[_Cell], list[Key] | None]
 """Cells, and all keys asked for, if they are others than before."""
 
 _pack = msgspec.msgpack.Encoder().encode
@@ -133,7 +133,7 @@ def unpack_standing(parts: Iterable[bytes]) -> Standing:
     """What the next event needs of the same: sums over the days of learning, and the keys of the last part that says
     any. The last day of learning is also told by postings that came to nothing."""
     balance: Balance = {}
-    asked: Iterable[tuple[str, str]] = ()
+    asked: Iterable[Key] = ()
     until = 0
     days: dict[int, date] = {}
     for part, keys in map(_read_part, parts):
@@ -146,7 +146,7 @@ def unpack_standing(parts: Iterable[bytes]) -> Standing:
             post(balance, (ledger, day, fact, dimensions), measures)
             if known_on > until:
                 until = known_on
-    return Standing(balance, date.fromordinal(until) if until else None, frozenset([Key(*key) for key in asked]))
+    return Standing(balance, date.fromordinal(until) if until else None, frozenset(asked))
 
 
 def pack_model(model: bytes | None, number: int) -> bytes | None:
