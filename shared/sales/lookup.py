@@ -11,6 +11,9 @@ from shared.kernel.money import EXACT, Money, inverse
 from shared.sales.company import DEFAULT_PIPELINE, UNMAPPED, Company
 from shared.sales.references import Key, View
 
+_key = lru_cache(maxsize=16_384)(Key)
+"""The same members, customers and products are asked for again and again."""
+
 _DEEPEST = 12
 """How far a chain of units or aliases is followed: a loop in the data must end."""
 
@@ -46,12 +49,12 @@ def seat_of(view: View, member: str | None, day: date) -> Seat:
     """The member's team, the team's manager and the nearest region above, on a business date."""
     if member is None:
         return Seat(None, None, None, None)
-    unit = view.text(Key("member", member), "unit_id", day)
+    unit = view.text(_key("member", member), "unit_id", day)
     team = manager = region = None
     for _ in range(_DEEPEST):
         if unit is None:
             break
-        key = Key("organisation-unit", unit)
+        key = _key("organisation-unit", unit)
         kind = view.text(key, "kind", day)
         if kind == "team" and team is None:
             team, manager = unit, view.text(key, "manager_id", day)
@@ -67,7 +70,7 @@ def buyer_of(view: View, customer: str | None, day: date) -> Buyer:
     survivor = survivor_of(view, customer, day)
     if survivor is None:
         return Buyer(None, None, related=False)
-    key = Key("customer", survivor)
+    key = _key("customer", survivor)
     return Buyer(survivor, view.text(key, "sector", day), related=view.value(key, "related_party", day) is True)
 
 
@@ -77,7 +80,7 @@ def survivor_of(view: View, customer: str | None, day: date) -> str | None:
         return None
     survivor = customer
     for _ in range(_DEEPEST):
-        into = view.text(Key("alias", f"customer:{survivor}"), "into_id", day)
+        into = view.text(_key("alias", f"customer:{survivor}"), "into_id", day)
         if into is None:
             break
         survivor = into
@@ -86,32 +89,32 @@ def survivor_of(view: View, customer: str | None, day: date) -> str | None:
 
 def category_of(view: View, product: str | None, day: date) -> str | None:
     """The product's category on a business date."""
-    return view.text(Key("product", product), "category", day) if product else None
+    return view.text(_key("product", product), "category", day) if product else None
 
 
 def price_of(view: View, product: str, day: date) -> Money | None:
     """The list price on a business date."""
-    return money(view.value(Key("product", product), "price", day))
+    return money(view.value(_key("product", product), "price", day))
 
 
 def cost_of(view: View, product: str, day: date) -> Money | None:
     """The unit cost on a business date."""
-    return money(view.value(Key("product", product), "cost", day))
+    return money(view.value(_key("product", product), "cost", day))
 
 
 def unit_of(view: View, product: str | None, day: date) -> str | None:
     """The product's unit of measure on a business date."""
-    return view.text(Key("product", product), "unit", day) if product else None
+    return view.text(_key("product", product), "unit", day) if product else None
 
 
 def rate_of(view: View, base: str, quote: str, day: date, rate_type: str = "spot") -> Decimal | None:
     """Units of `quote` for one unit of `base`: the rate said for the pair, else the inverse of the opposite pair."""
     if base == quote:
         return Decimal(1)
-    direct = view.value(Key("exchange-rate", f"{rate_type}:{base}/{quote}"), "rate", day)
+    direct = view.value(_key("exchange-rate", f"{rate_type}:{base}/{quote}"), "rate", day)
     if isinstance(direct, str):
         return Decimal(direct)
-    opposite = view.value(Key("exchange-rate", f"{rate_type}:{quote}/{base}"), "rate", day)
+    opposite = view.value(_key("exchange-rate", f"{rate_type}:{quote}/{base}"), "rate", day)
     return inverse(Decimal(opposite)) if isinstance(opposite, str) else None
 
 
@@ -129,15 +132,9 @@ def converted(view: View, amount: Money, company: Company, day: date) -> Convert
 
 def stage_of(view: View, company: Company, *, source: str, pipeline: str, label: str, day: date) -> str:
     """The stage that a source's own label stands for: by its stage map, else the label itself if it is a stage."""
-    mapped = view.text(_stage_map(source, pipeline), f"stages.{label}.stage", day)
+    mapped = view.text(_key("stage-map", f"{source}#{pipeline}"), f"stages.{label}.stage", day)
     stage = mapped or label
     return stage if company.pipelines.knows(pipeline, stage) else UNMAPPED
-
-
-@lru_cache(maxsize=1024)
-def _stage_map(source: str, pipeline: str) -> Key:
-    """Every state of every deal asks for it."""
-    return Key("stage-map", f"{source}#{pipeline}")
 
 
 def money(value: Value) -> Money | None:

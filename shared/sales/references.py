@@ -146,8 +146,11 @@ class References:
 
     def dated(self, key: Key) -> Dated | None:
         """The key laid out for reading; None if nothing was ever said about it."""
+        journal = self._journals.get(key)
+        if journal is None:
+            return None
         dated = self._dated.get(key)
-        if dated is None and (journal := self._journals.get(key)) is not None:
+        if dated is None:
             dated = self._dated[key] = Dated(journal)
         return dated
 
