@@ -22,6 +22,10 @@ class Slice(NamedTuple):
     end: datetime | None
     facts: Facts
 
+    def __hash__(self) -> int:
+        """Of its start alone: hardly two slices of a deal have the same, and two dozen facts are slow to hash."""
+        return hash(self.start)
+
 
 class _Piece(NamedTuple):
     """One state as if it lasted for ever, and until which day of learning it need not be read again."""
