@@ -18,7 +18,7 @@ from services.forecast.domain.winning import Place, Visit
 from shared.contracts.records import Fact
 from shared.contracts.values import write_instant
 from shared.kernel.money import plain
-from shared.storage.outbox import Message
+from shared.storage.outbox import Message, telling
 
 RESULT = "io.quintant.forecast.made.v1"
 
@@ -178,5 +178,4 @@ def result_message(vintage: Vintage, body: Mapping[str, Any]) -> Message:
         time=vintage.made_at,
         data=msgspec.json.encode(body),
     )
-    key, value, headers = fact.encode()
-    return Message("forecast-results", key.decode(), {name: text.decode() for name, text in headers}, value)
+    return telling("forecast-results", fact)

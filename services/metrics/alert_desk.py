@@ -23,7 +23,7 @@ from services.metrics.queries.snapshot import Questions
 from shared.kernel.errors import Fault, InvalidInputError, NotFoundError
 from shared.kernel.ids import derived_id, new_id
 from shared.storage.database import Writer
-from shared.storage.outbox import append_messages
+from shared.storage.outbox import append_messages, telling
 
 _DELIVERED = (State.FIRING, State.ACKNOWLEDGED, State.RESOLVED)
 """Nobody is called for what is only pending."""
@@ -94,7 +94,7 @@ class Desk:
         )
         await alert_store.append_transition(writer, transition)
         fact = alert_wire.fact(stored, transition)
-        await append_messages(writer, [alert_wire.message(fact)])
+        await append_messages(writer, [telling(alert_wire.TOPIC, fact)])
         if self.webhook and state in _DELIVERED and Receiver.WEBHOOK in stored.rule.receivers:
             body = alert_wire.webhook_body(stored, transition)
             await alert_store.insert_delivery(writer, fact.id, self.webhook, body, at)

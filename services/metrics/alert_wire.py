@@ -11,7 +11,6 @@ from services.metrics.domain.kpis import CATALOGUE
 from shared.contracts.records import Fact
 from shared.http.answers import duration_text, encode
 from shared.kernel.money import plain
-from shared.storage.outbox import Message
 
 TOPIC = "metrics-alerts"
 _SOURCE = "/quintant/metrics"
@@ -82,12 +81,6 @@ def fact_id(transition: Transition) -> str:
 def event_type(transition: Transition) -> str:
     """CloudEvents type of a step."""
     return f"io.quintant.alert.{transition.state}.v1"
-
-
-def message(of: Fact) -> Message:
-    """The fact as a row of the outbox."""
-    key, value, headers = of.encode()
-    return Message(TOPIC, key.decode(), {name: text.decode() for name, text in headers}, value)
 
 
 def webhook_body(stored: StoredRule, transition: Transition) -> bytes:

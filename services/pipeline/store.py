@@ -17,9 +17,9 @@ _Ending = tuple[Rectangle, date | None]
 """A rectangle whose row is to go, or if a day is said, no longer known from that day on."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Written:
-    """What one transaction does to one deal."""
+    """What one transaction does to one deal. Never changed; not frozen, for that makes it slow to make."""
 
     deal: str
     before: History | None

@@ -16,7 +16,7 @@ from shared.contracts.records import Fact
 from shared.kernel.ids import derived_id
 from shared.kernel.money import EXACT, plain
 from shared.sales.company import LOST, UNMAPPED, WON, Company, Pipelines
-from shared.storage.outbox import Message
+from shared.storage.outbox import Message, telling
 
 STAGE_CHANGED = "io.quintant.deal.stage-changed.v1"
 SOURCE = "/quintant/pipeline"
@@ -65,8 +65,7 @@ def stage_changed(deal: str, visit: Visit) -> Message:
         time=entry.at,
         data=msgspec.json.encode(body),
     )
-    key, value, headers = fact.encode()
-    return Message(TOPIC, key.decode(), {name: text.decode() for name, text in headers}, value)
+    return telling(TOPIC, fact)
 
 
 def _place(outcome: str, stage: str) -> str | None:

@@ -234,9 +234,12 @@ class ProgressRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         return _struct(cls, value)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Fact:
-    """Something that a service did or saw at a moment, told to outside listeners at least once under a stable id."""
+    """Something that a service did or saw at a moment, told to outside listeners at least once under a stable id.
+
+    Never changed; not frozen, as an event.
+    """
 
     type: str
     source: str
@@ -248,18 +251,25 @@ class Fact:
     """A JSON object."""
     traceparent: str | None = None
 
-    def encode(self) -> Encoded:
-        """Key, value and headers of the Kafka record."""
-        headers = {
+    @property
+    def headers(self) -> dict[str, str]:
+        """Of its Kafka record, as text."""
+        said = {
+            "ce_specversion": "1.0",
             "ce_type": self.type,
             "ce_source": self.source,
             "ce_id": self.id,
             "ce_time": write_instant(self.time),
             "ce_subject": self.subject,
             "content-type": "application/json",
-            "traceparent": self.traceparent,
         }
-        return self.subject.encode(), self.data, _headers(headers)
+        if self.traceparent is not None:
+            said["traceparent"] = self.traceparent
+        return said
+
+    def encode(self) -> Encoded:
+        """Key, value and headers of the Kafka record."""
+        return self.subject.encode(), self.data, [(name, value.encode()) for name, value in self.headers.items()]
 
     @classmethod
     def decode(cls, key: bytes | None, value: bytes | None, headers: Headers) -> Self:

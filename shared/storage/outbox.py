@@ -3,17 +3,23 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from shared.contracts.records import Fact
 from shared.storage.database import Reader, Writer
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Message:
-    """One record for a topic; `topic` is the registry's name, without prefix."""
+    """One record for a topic; `topic` is the registry's name, without prefix. Never changed; not frozen, as a fact."""
 
     topic: str
     key: str
     headers: Mapping[str, str]
     value: bytes
+
+
+def telling(topic: str, fact: Fact) -> Message:
+    """The record of a fact."""
+    return Message(topic, fact.subject, fact.headers, fact.data)
 
 
 async def append_messages(writer: Writer, messages: Sequence[Message]) -> None:

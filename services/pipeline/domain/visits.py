@@ -10,9 +10,9 @@ from services.pipeline.domain.stages import Entry, Outcome, days_between
 from shared.kernel.period import Calendar
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Visit:
-    """One run of one stage."""
+    """One run of one stage. Never changed; not frozen, for that makes it slow to make."""
 
     entry: Entry
     came_from: str | None
