@@ -22,9 +22,9 @@ _encode = msgspec.json.Encoder(order="sorted").encode
 _decode = msgspec.json.Decoder(dict[str, object]).decode
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Statement:
-    """One canonical public event, read for a journal."""
+    """One canonical public event, read for a journal. Never changed; not frozen, for that makes it slow to make."""
 
     id: str
     said: Mapping[str, object]

@@ -6,6 +6,7 @@ So neither the order of arrival nor repetition can matter, and any past state ca
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from operator import attrgetter
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -48,6 +49,9 @@ class Assertion:
         return self.stamp.source, self.stamp.event_id
 
 
+_FIRST_ONLY = {0}
+_IN_ORDER = attrgetter("stamp", "revision")
+
 Journal = tuple[Assertion, ...]
 """All assertions about one entity, every revision of each, in stamp order."""
 
@@ -75,13 +79,13 @@ def joined(journal: Journal, new: Sequence[Assertion]) -> Journal:
         return journal
     if len(new) == 1 and (not journal or journal[-1].stamp < new[0].stamp):
         return (*journal, *new)
-    return tuple(sorted((*journal, *new), key=lambda one: (one.stamp, one.revision)))
+    return tuple(sorted((*journal, *new), key=_IN_ORDER))
 
 
 def known(journal: Iterable[Assertion], on: date) -> list[Assertion]:
     """What was known at the end of the business day `on`: of each event its highest revision known by then."""
     seen = [one for one in journal if one.known_on <= on]
-    if all(one.revision == 0 for one in seen):
+    if {one.revision for one in seen} <= _FIRST_ONLY:
         return seen
     highest: dict[tuple[str, str], Assertion] = {}
     for one in seen:

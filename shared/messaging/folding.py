@@ -302,8 +302,8 @@ def _heard(before: Entity, told: Sequence[StreamRecord]) -> _News:
         before,
         said,
         joined(before.journal, said),
-        before.standing.since(min((one.known_on for one in said), default=None)),
-        history=all(one.reconstructed for one in told),
+        before.standing.since(min([one.known_on for one in said], default=None)),
+        history=False not in [one.reconstructed for one in told],
     )
 
 

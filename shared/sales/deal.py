@@ -1,7 +1,7 @@
 """The life of a deal: its states in source order, with stages and values read as known on one day."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from itertools import takewhile, zip_longest
@@ -30,10 +30,11 @@ class DealState:
     pipeline: str
     stage: str
     said: State
+    is_open: bool = field(init=False)
+    """Asked often: it is found once."""
 
-    @property
-    def is_open(self) -> bool:
-        return self.alive and self.stage not in (WON, LOST)
+    def __post_init__(self) -> None:
+        self.is_open = self.alive and self.stage != WON and self.stage != LOST
 
     @property
     def is_won(self) -> bool:
@@ -130,6 +131,7 @@ def _is_same(before: DealState, after: DealState) -> bool:
     if before.pipeline != after.pipeline or before.stage != after.stage:
         return False
     was, now = before.said.fields, after.said.fields
-    if any(was.get(name) != now.get(name) for name in _STANDS_BY):
-        return False
+    for name in _STANDS_BY:
+        if was.get(name) != now.get(name):
+            return False
     return was.get("amount") is not None or was.get("quantity") == now.get("quantity")

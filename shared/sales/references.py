@@ -123,30 +123,30 @@ def _is_money(value: Mapping[str, Value]) -> bool:
 class References:
     """The reference data of one partition, as far as its worker has read."""
 
-    __slots__ = ("_dated", "_journals")
+    __slots__ = ("_dated", "journals")
 
     def __init__(self, journals: Mapping[Key, Journal] | None = None) -> None:
-        self._journals: dict[Key, Journal] = dict(journals or {})
+        self.journals: Mapping[Key, Journal] = dict(journals or {})
         self._dated: dict[Key, Dated] = {}
 
     def journal(self, key: Key) -> Journal:
         """All that was said about a key; empty if nothing."""
-        return self._journals.get(key, ())
+        return self.journals.get(key, ())
 
     def keys(self, kind: str) -> Iterable[Key]:
         """The known keys of one kind."""
-        return [key for key in self._journals if key.kind == kind]
+        return [key for key in self.journals if key.kind == kind]
 
     def learn(self, changed: Mapping[Key, Journal]) -> "References":
         """These references with some journals replaced; this object stays as it is."""
         grown = References()
-        grown._journals = {**self._journals, **changed}
+        grown.journals = {**self.journals, **changed}
         grown._dated = {key: dated for key, dated in self._dated.items() if key not in changed}
         return grown
 
     def dated(self, key: Key) -> Dated | None:
         """The key laid out for reading; None if nothing was ever said about it."""
-        journal = self._journals.get(key)
+        journal = self.journals.get(key)
         if journal is None:
             return None
         dated = self._dated.get(key)
@@ -158,10 +158,11 @@ class References:
 class View:
     """The references as known at the end of one business day, and a record of what was asked of them."""
 
-    __slots__ = ("_cutting", "_later", "_references", "asked", "known", "learned")
+    __slots__ = ("_cutting", "_journals", "_later", "_references", "asked", "known", "learned")
 
     def __init__(self, references: References, known: date) -> None:
         self._references = references
+        self._journals = references.journals  # asking them here spares a call for each miss, and most are
         self.known = known
         self.asked: set[Key] = set()
         self.learned: date | None = None
@@ -172,8 +173,7 @@ class View:
     def value(self, key: Key, name: str, day: date) -> Value:
         """The value of a field on the business date `day`; None if there is none."""
         self.asked.add(key)
-        dated = self._references.dated(key)
-        if dated is None:
+        if key not in self._journals or (dated := self._references.dated(key)) is None:
             return None
         value, learned = dated.at(name, day, self.known)
         self.learned = _earlier(self.learned, learned)

@@ -107,7 +107,7 @@ def pack_posted(cells: Mapping[Cell, Measures], asked: Iterable[Key] | None) -> 
 
 def _written(measures: Measures) -> _Written:
     """Equal numbers are written alike, wherever they were summed."""
-    return tuple([plain(one) if isinstance(one, Decimal) else one for one in measures])
+    return tuple([plain(one) if type(one) is Decimal else one for one in measures])
 
 
 def unpack_posted(parts: Iterable[bytes]) -> Cells:
