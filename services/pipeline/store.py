@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
-from itertools import pairwise
 
 from services.pipeline.domain.facts import Facts
 from services.pipeline.domain.history import Difference, History, Rectangle
@@ -78,12 +77,12 @@ async def _end(writer: Writer, endings: Sequence[tuple[str, _Ending]]) -> None:
     """Close or delete these rows, and delete those of the same deals that only stood for readers during a refold."""
     if not endings:
         return
-    deals = [deal for deal, _ in endings]
+    deals = [None, *(deal for deal, _ in endings)]
     await writer.execute(
         """MERGE INTO deal_state s
-           USING unnest($1::text[], $2::bool[], $3::date[], $4::date[], $5::timestamptz[], $6::timestamptz[],
-                        $7::text[], $8::text[])
-             AS ending (deal, is_first, known_from, known_until, valid_from, valid_until, source, event)
+           USING jsonb_to_recordset($1)
+             AS ending (deal text, is_first bool, known_from date, known_until date, valid_from timestamptz,
+                        valid_until timestamptz, source text, event text)
            ON s.deal = ending.deal AND CASE WHEN s.until_number IS NULL
              THEN s.valid_from = ending.valid_from AND s.valid_until IS NOT DISTINCT FROM ending.valid_until
               AND s.known_from = ending.known_from
@@ -92,14 +91,19 @@ async def _end(writer: Writer, endings: Sequence[tuple[str, _Ending]]) -> None:
            WHEN MATCHED AND s.until_number IS NULL AND ending.known_until IS NOT NULL
              THEN UPDATE SET known_until = ending.known_until
            WHEN MATCHED THEN DELETE""",
-        deals,
-        [deal != before for before, deal in pairwise([None, *deals])],
-        [one.known_from for _, (one, _) in endings],
-        [until for _, (_, until) in endings],
-        [one.slice.start for _, (one, _) in endings],
-        [one.slice.end for _, (one, _) in endings],
-        [one.slice.facts.entered_source for _, (one, _) in endings],
-        [one.slice.facts.entered_event_id for _, (one, _) in endings],
+        [
+            {
+                "deal": deal,
+                "is_first": deal != before,
+                "known_from": one.known_from,
+                "known_until": until,
+                "valid_from": one.slice.start,
+                "valid_until": one.slice.end,
+                "source": one.slice.facts.entered_source,
+                "event": one.slice.facts.entered_event_id,
+            }
+            for before, (deal, (one, until)) in zip(deals, endings, strict=False)
+        ],
     )
 
 

@@ -165,7 +165,12 @@ def _is_hidden(lived: Lived, following: Lived) -> bool:
 
 def _settle(merged: list[Slice], starts: Sequence[tuple[datetime, Facts]], end: datetime | None) -> None:
     """Append the slices of a state that ends there, equal neighbours merged."""
-    for one in _until(starts, end):
+    if len(starts) == 1:  # mostly
+        start, facts = starts[0]
+        slices: Iterable[Slice] = (Slice(start, end, facts),)
+    else:
+        slices = _until(starts, end)
+    for one in slices:
         last = merged[-1] if merged else None
         if last is not None and last.end == one.start and last.facts == one.facts:
             merged[-1] = Slice(last.start, one.end, last.facts)
