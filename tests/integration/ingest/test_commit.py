@@ -1,9 +1,12 @@
 """One commit for all that gathered: each event gets its own answer, and what belongs to it is kept with it."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from importlib import import_module
 from zoneinfo import ZoneInfo
 
+import asyncpg
 import pytest
 
 from services.ingest.domain.candidates import Candidate, Outcome, Status
@@ -11,11 +14,13 @@ from services.ingest.inbox import Inbox, Submission
 from services.ingest.sources.adapter import ToRead
 from services.ingest.store import Raw
 from shared.kernel.clock import Clock, SystemClock
+from shared.kernel.errors import UnavailableError
 from shared.kernel.period import Calendar
 from shared.storage.database import Database
 from shared.telemetry.metrics import Metrics
 
 PARTITIONS = 4
+TAKE_IN: str = import_module("services.ingest.migrations.versions.0004_take_in").TAKE_IN
 WHEN = datetime(2026, 3, 1, 23, 30, tzinfo=UTC)
 SHANGHAI = Calendar(ZoneInfo("Asia/Shanghai"))
 
@@ -62,6 +67,19 @@ async def empty(database: Database) -> Database:
         for table in ("coverage", "to_read", "raw", "source"):
             await writer.execute(f"DELETE FROM {table}")  # noqa: S608 - a name of ours
     return database
+
+
+@pytest.fixture
+async def behind(empty: Database) -> AsyncIterator[Database]:
+    """With the function of before, which does not say the epochs: this code came before its migration."""
+    async with empty.write() as writer:
+        now: str = await writer.value("SELECT pg_get_functiondef('take_in'::regproc)")
+        await writer.execute("DROP FUNCTION take_in")
+        await writer.execute(TAKE_IN)
+    yield empty
+    async with empty.write() as writer:
+        await writer.execute("DROP FUNCTION take_in")
+        await writer.execute(now)
 
 
 def box(database: Database, clock: Clock | None = None) -> Inbox:
@@ -115,3 +133,21 @@ async def test_the_day_is_the_companys_by_the_clock_of_the_database(empty: Datab
     now, then = rows
     assert now["known_on"] == now["recorded_on"] == now["day"] == then["recorded_on"]
     assert (then["known_on"].isoformat(), then["reconstructed"], now["reconstructed"]) == ("2026-03-02", True, False)
+
+
+async def test_a_schema_that_is_not_migrated_yet_takes_nothing_in(behind: Database) -> None:
+    with pytest.raises(UnavailableError):
+        await box_ended_by(asyncpg.UndefinedColumnError, behind, Submission([said(901)], raw("too soon")))
+    async with behind.read() as reader:
+        assert await reader.value("SELECT count(*) FROM event WHERE event_id = 'c901'") == 0
+        assert await reader.value("SELECT count(*) FROM raw WHERE id = 'too soon'") == 0
+
+
+async def box_ended_by(error: type[Exception], database: Database, submission: Submission) -> None:
+    """What the sender is told; the inbox itself ends, for it can take nothing in."""
+    inbox = box(database)
+    asked = asyncio.create_task(inbox.accept(submission))
+    await _nothing()
+    with pytest.raises(error):
+        await inbox.run()
+    await asked
