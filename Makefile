@@ -32,7 +32,8 @@ check: lint  ## The same, then unit and contract tests on both cores: about two 
 	$(BIN)/python -m pytest -q -n 2 --hypothesis-profile=quick tests/unit tests/contract
 
 test: $(VENV)/installed-dev  ## Everything, against a real PostgreSQL and a real Kafka that the tests start.
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 tests/unit tests/contract
+	$(BIN)/python -m pytest --ignore=tests/unit --ignore=tests/contract
 
 bench: $(VENV)/installed-dev  ## Speed, as ratios against a baseline of the same run.
 	$(BIN)/python -m pytest -m bench -s
