@@ -62,6 +62,8 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
         self._went_on = asyncio.Event()
         """A partition has applied a batch: there may be room for more."""
         self._hinted = float("-inf")
+        self._answered = float("-inf")
+        """When the log's end was last known, or nobody had to ask."""
         self._joined = False
         self._backoff = Backoff()
 
@@ -360,8 +362,17 @@ class Loop(ConsumerRebalanceListener):  # type: ignore[misc]
             and place in consumer.assignment()
         ]
         if not quiet:
+            self._answered = now
             return
-        ends = await within(self._deadlines.call, consumer.end_offsets(quiet), "asking for the log's end")
+        try:
+            ends = await within(self._deadlines.call, consumer.end_offsets(quiet), "asking for the log's end")
+        except UnavailableError as error:
+            # A new consumer has to wait until the session of this one has passed, so it is not for a moment's outage.
+            if now - self._answered > self._config.silence:
+                raise
+            _LOG.info("end_not_known", reason=error.detail)
+            return
+        self._answered = self._clock.monotonic()
         for place, end in ends.items():
             at = await within(self._deadlines.call, consumer.position(place), "asking where we are")
             if (track := self._tracks.get(place)) is None:

@@ -4,10 +4,12 @@ import asyncio
 import random
 import zlib
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from itertools import count
+from typing import Any
 
 from shared.kernel.clock import SystemClock
 from tests.fault.checks import Evidence, Poison, check, quiet
@@ -24,6 +26,8 @@ PAST = (timedelta(days=40), timedelta(days=25))
 """How long ago the first two chapters were learned."""
 
 _PRICED = "refolded"
+_BETWEEN = 0.5
+"""Seconds between two of them."""
 
 
 @dataclass(slots=True)
@@ -103,6 +107,18 @@ class Round:
         """All of them have to be folded again."""
         price = {"amount": str(self.draw.randrange(10, 99)), "currency": "EUR"}
         await self.feed.tell([_event("product", f"price-{self.draw.random()}", id=_PRICED, price=price)])
+
+    async def tell_until(self, done: Coroutine[Any, Any, None]) -> None:
+        """New deals come until this is done: what was told before may all be taken in one batch."""
+        task = asyncio.create_task(done)
+        try:
+            for number in count():
+                tag = f"more-{self.company.rounds}-{number}"
+                await self.feed.tell([_event("deal", tag, id=tag)])
+                if (await asyncio.wait([task], timeout=_BETWEEN))[0]:
+                    return await task
+        finally:
+            task.cancel()
 
     async def passes(self, least: float, most: float) -> None:
         """A time of chance: the story goes on meanwhile."""

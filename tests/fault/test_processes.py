@@ -41,7 +41,7 @@ async def test_killed_at_a_named_point(ground: Ground, point: str) -> None:
         name = worker_of(point)
         await this.company.stop(name)
         await this.company.launch(name, QUINTANT_FAILPOINT=f"{point}:{this.draw.randrange(1, 3)}")
-        await this.company.ended(name)
+        await this.tell_until(this.company.ended(name))
         this.injected()
         await this.company.start(name)
 
