@@ -30,7 +30,7 @@ EPOCH_STARTED = "io.quintant.stream.epoch-started.v1"
 _EPOCH_KEY = b"stream/epoch"
 _PROGRESS_KEY = b"progress"
 _INGEST = "/quintant/ingest"
-_SPEC_VERSION = ("ce_specversion", b"1.0")
+_SPEC_VERSION = "ce_specversion"
 
 _OF_EVENTS: Mapping[str, Callable[[str], object]] = {
     "ce_type": str,
@@ -129,7 +129,7 @@ class StreamRecord:
             "ce_cause": self.cause,
             "traceparent": self.traceparent,
         }
-        return f"{self.entity}/{self.subject}".encode(), self.data, _headers(headers)
+        return f"{self.entity}/{self.subject}".encode(), self.data, _encoded(_said(headers))
 
     @classmethod
     def decode(cls, key: bytes | None, value: bytes | None, headers: Headers) -> Self:
@@ -192,7 +192,7 @@ class EpochRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             "q_epoch": str(self.epoch),
             "q_number": str(self.last_valid),
         }
-        return _EPOCH_KEY, msgspec.json.encode(self), _headers(headers)
+        return _EPOCH_KEY, msgspec.json.encode(self), _encoded(_said(headers))
 
     @classmethod
     def decode(cls, key: bytes | None, value: bytes | None, headers: Headers) -> Self:
@@ -254,22 +254,21 @@ class Fact:
     @property
     def headers(self) -> dict[str, str]:
         """Of its Kafka record, as text."""
-        said = {
-            "ce_specversion": "1.0",
-            "ce_type": self.type,
-            "ce_source": self.source,
-            "ce_id": self.id,
-            "ce_time": write_instant(self.time),
-            "ce_subject": self.subject,
-            "content-type": "application/json",
-        }
-        if self.traceparent is not None:
-            said["traceparent"] = self.traceparent
-        return said
+        return _said(
+            {
+                "ce_type": self.type,
+                "ce_source": self.source,
+                "ce_id": self.id,
+                "ce_time": write_instant(self.time),
+                "ce_subject": self.subject,
+                "content-type": "application/json",
+                "traceparent": self.traceparent,
+            }
+        )
 
     def encode(self) -> Encoded:
         """Key, value and headers of the Kafka record."""
-        return self.subject.encode(), self.data, [(name, value.encode()) for name, value in self.headers.items()]
+        return self.subject.encode(), self.data, _encoded(self.headers)
 
     @classmethod
     def decode(cls, key: bytes | None, value: bytes | None, headers: Headers) -> Self:
@@ -289,13 +288,18 @@ class Fact:
         )
 
 
-def _headers(values: Mapping[str, str | None]) -> list[tuple[str, bytes]]:
-    return [_SPEC_VERSION, *((name, value.encode()) for name, value in values.items() if value is not None)]
+def _said(values: Mapping[str, str | None]) -> dict[str, str]:
+    """The headers of a CloudEvent, without those that say nothing."""
+    return {_SPEC_VERSION: "1.0", **{name: value for name, value in values.items() if value is not None}}
+
+
+def _encoded(headers: Mapping[str, str]) -> list[tuple[str, bytes]]:
+    return [(name, value.encode()) for name, value in headers.items()]
 
 
 def _cloud_event(headers: Headers) -> dict[str, str]:
     said = texts(headers)
-    if said.get("ce_specversion") != "1.0":
+    if said.get(_SPEC_VERSION) != "1.0":
         raise UndecodableError("The header ce_specversion is not 1.0.")
     return said
 

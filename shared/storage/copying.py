@@ -4,7 +4,7 @@ A cell has some thirty columns; its dimensions, amounts, days and fact each come
 """
 
 import struct
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from operator import getitem
@@ -76,7 +76,9 @@ class _Encoded(dict[Any, bytes]):
         return encoded
 
 
-def _join(encoded: Iterable[_Encoded], values: Iterable[object]) -> bytes:
+def _join(encoded: Sequence[_Encoded], values: Sequence[object]) -> bytes:
+    if len(encoded) != len(values):
+        raise ValueError("values of two ledgers cannot be written as one")
     return b"".join(map(getitem, encoded, values))
 
 

@@ -1,6 +1,6 @@
 """A deal's life as known on one day, cut into slices: intervals of time over which the same was true of it."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import NamedTuple
@@ -165,12 +165,7 @@ def _is_hidden(lived: Lived, following: Lived) -> bool:
 
 def _settle(merged: list[Slice], starts: Sequence[tuple[datetime, Facts]], end: datetime | None) -> None:
     """Append the slices of a state that ends there, equal neighbours merged."""
-    if len(starts) == 1:  # mostly
-        start, facts = starts[0]
-        slices: Iterable[Slice] = (Slice(start, end, facts),)
-    else:
-        slices = _until(starts, end)
-    for one in slices:
+    for one in _until(starts, end):
         last = merged[-1] if merged else None
         if last is not None and last.end == one.start and last.facts == one.facts:
             merged[-1] = Slice(last.start, one.end, last.facts)
@@ -178,14 +173,16 @@ def _settle(merged: list[Slice], starts: Sequence[tuple[datetime, Facts]], end: 
             merged.append(one)
 
 
-def _until(starts: Sequence[tuple[datetime, Facts]], end: datetime | None) -> Iterator[Slice]:
+def _until(starts: Sequence[tuple[datetime, Facts]], end: datetime | None) -> Sequence[Slice]:
     """The slices of a state that ends there, or in the instant in which it began."""
-    if end == starts[0][0]:
-        yield Slice(end, end, starts[0][1])
-        return
+    first, facts = starts[0]
+    if len(starts) == 1 or end == first:  # mostly
+        return (Slice(first, end, facts),)
+    slices: list[Slice] = []
     for index, (start, facts) in enumerate(starts):
         stop = starts[index + 1][0] if index + 1 < len(starts) else None
         if stop is None or (end is not None and end < stop):
             stop = end
         if stop is None or start < stop:  # the state ended before, or a clock change has swallowed the whole day
-            yield Slice(start, stop, facts)
+            slices.append(Slice(start, stop, facts))
+    return slices
