@@ -160,7 +160,7 @@ class Database:
         """One connection to keep for as long as it lives. Raises UnavailableError when PostgreSQL cannot be reached."""
         self._bound()
         with _unavailable():
-            async with self._pool.acquire(timeout=self._deadlines.acquire) as connection:
+            async with self._unwrapped() as connection:
                 yield Statements(connection)
 
     @asynccontextmanager
@@ -187,8 +187,22 @@ class Database:
     async def check(self) -> None:
         """Raises UnavailableError unless PostgreSQL answers."""
         with _unavailable():
-            async with self._pool.acquire(timeout=self._deadlines.acquire) as connection:
+            async with self._unwrapped() as connection:
                 await connection.fetchval("SELECT 1")
+
+    @asynccontextmanager
+    async def _unwrapped(self) -> AsyncIterator[asyncpg.Connection]:
+        """A connection without a transaction around what it does.
+
+        A statement that was parsed and then given up leaves PostgreSQL inside the transaction that parsing it began,
+        of which asyncpg does not know: whoever takes the connection next could not begin his own.
+        """
+        async with self._pool.acquire(timeout=self._deadlines.acquire) as connection:
+            try:
+                yield connection
+            except BaseException:
+                await _clean(connection, self._deadlines.close)
+                raise
 
     async def close(self) -> None:
         """Close within the deadline, or drop the sockets: on a dead network a polite close hangs."""

@@ -86,6 +86,20 @@ async def test_work_that_is_cancelled_in_a_transaction_leaves_nothing_and_gives_
         assert [await reader.value("SELECT count(*) FROM mini_deal") for reader in (one, two, three)] == [0, 0, 0]
 
 
+async def test_a_statement_given_up_between_parsing_and_running_leaves_its_connection_clean(mine: Database) -> None:
+    """As a task that is cancelled there does; a value that cannot be sent stops it at the same point, each time."""
+
+    async def give_up() -> None:
+        async with mine.statements() as statements:
+            await statements.value("SELECT count(*) FROM mini_deal WHERE id = $1", object())
+
+    for _ in range(5):
+        with pytest.raises(asyncpg.DataError):
+            await give_up()
+        async with mine.read() as one, mine.read() as two, mine.read() as three:
+            assert [await reader.value("SELECT count(*) FROM mini_deal") for reader in (one, two, three)] == [0, 0, 0]
+
+
 async def test_a_connection_that_is_ended_in_a_transaction_is_unavailable_and_the_next_one_works(
     mine: Database, operator: asyncpg.Connection
 ) -> None:
