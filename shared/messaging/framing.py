@@ -5,6 +5,7 @@ aiokafka's own builder takes every header of every record one by one; the relay 
 
 import struct
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 
 from aiokafka.record.util import calc_crc32c
 
@@ -51,8 +52,13 @@ def frame(key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, b
     listed = list(headers)
     parts = [sized(key), sized(value), length(len(listed))]
     for name, said in listed:
-        parts += (sized(name.encode()), sized(said))
+        parts += (_named(name), sized(said))
     return b"".join(parts)
+
+
+@lru_cache
+def _named(name: str) -> bytes:
+    return sized(name.encode())
 
 
 class Batch:

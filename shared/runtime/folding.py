@@ -165,6 +165,7 @@ def usual_jobs(
         build.generation,
         database,
         metrics,
+        clock,
         failpoints,
     )
     progress = progress_follower(settings, build, database, metrics, clock)

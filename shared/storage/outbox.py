@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.contracts.records import Fact
-from shared.storage.database import Reader, Writer
+from shared.storage.database import Reader, Statements, Writer
 
 
 @dataclass(slots=True)
@@ -38,9 +38,9 @@ async def read_messages(reader: Reader, limit: int) -> list[tuple[int, Message]]
     return [(row["id"], Message(row["topic"], row["key"], row["headers"], row["value"])) for row in rows]
 
 
-async def forget_messages(writer: Writer, ids: Sequence[int]) -> None:
+async def forget_messages(statements: Statements, ids: Sequence[int]) -> None:
     """Drop messages that the broker has acknowledged."""
-    await writer.execute("DELETE FROM outbox WHERE id = ANY($1::bigint[])", list(ids))
+    await statements.rows("DELETE FROM outbox WHERE id = ANY($1::bigint[])", list(ids))
 
 
 async def count_messages(reader: Reader) -> int:

@@ -82,9 +82,14 @@ async def _rates(
 
 
 async def applied(name: str, database_url: str, expected: int, *workers: Part, after: int = 0) -> Rate:
-    """Of the workers, from the first events that are applied to the last; `after` were applied before."""
+    """Of the workers, from the first events that are applied to the last; `after` were applied before.
+
+    What they had to say of them is sent, too: a backlog in the outbox would be work put off.
+    """
     connection = await asyncpg.connect(database_url, timeout=10)
-    question = f"SELECT coalesce(sum(number), 0)::bigint FROM {schemas_of(name, 1)[0]}.position"  # noqa: S608
+    schema = schemas_of(name, 1)[0]
+    question = f"SELECT coalesce(sum(number), 0)::bigint FROM {schema}.position"  # noqa: S608
+    untold = f"SELECT EXISTS (SELECT FROM {schema}.outbox)"  # noqa: S608
     found = [worker.process for worker in workers]
     first, busy = 0, Busy(*found)
     try:
@@ -93,6 +98,8 @@ async def applied(name: str, database_url: str, expected: int, *workers: Part, a
                 if number > after and not first:
                     first, busy = number, Busy(*found)
                 await asyncio.sleep(0.02)  # a position tells nobody that it has moved
+            while await connection.fetchval(untold):  # noqa: ASYNC110 - nor does an outbox that it is empty
+                await asyncio.sleep(0.02)
         assert first, "all of it was applied at once: tell more"
         return busy.rate(number - first)
     finally:

@@ -8,6 +8,7 @@ import pytest
 from aiokafka import ConsumerRecord
 
 from shared.contracts.topics import TOPICS, topic_name
+from shared.kernel.clock import SystemClock
 from shared.kernel.errors import UnavailableError
 from shared.messaging.failpoints import Failpoints
 from shared.messaging.outbox_relay import OutboxRelay
@@ -30,8 +31,8 @@ async def relaying(
     settings: Settings, database: Database, failpoints: Failpoints | None = None, batch: int = 1000
 ) -> AsyncIterator["asyncio.Task[None]"]:
     relay = OutboxRelay(
-        settings.bootstrap_servers, "pipeline", settings.prefix, 1, database, Metrics(), failpoints or Failpoints(),
-        batch=batch,
+        settings.bootstrap_servers, "pipeline", settings.prefix, 1, database, Metrics(), SystemClock(),
+        failpoints or Failpoints(), batch=batch,
     )  # fmt: skip
     task = asyncio.create_task(relay.run())
     try:
