@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaConnectionError
 
 from shared.contracts.records import StreamRecord
 from shared.messaging.failpoints import NAMES, Failpoints
@@ -199,6 +200,61 @@ async def test_a_consumer_that_falls_silent_is_replaced(settings: Settings, data
         await service.applied(inbox.heads)
         assert isinstance(made, SilentLoop)
         assert made.consumers == 2
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+    await is_right(database, inbox)
+
+
+class UnansweredLoop(Loop):
+    """Its first consumer is not told the log's end the first time that it asks, or ever."""
+
+    consumers = 0
+    asked = 0
+    unanswered = 1
+
+    def _consumer(self) -> AIOKafkaConsumer:
+        consumer = super()._consumer()
+        self.consumers += 1
+        if self.consumers == 1:
+            consumer.end_offsets = self._unanswered(consumer.end_offsets)
+        return consumer
+
+    def _unanswered(self, end_offsets: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def ask(*places: Any) -> Any:
+            self.asked += 1
+            if self.asked <= self.unanswered:
+                raise KafkaConnectionError("nobody is there")
+            return await end_offsets(*places)
+
+        return ask
+
+
+class NeverAnsweredLoop(UnansweredLoop):
+    unanswered = 1_000_000
+
+
+@pytest.mark.parametrize(("kind", "silence", "consumers"), [(UnansweredLoop, 3.0, 1), (NeverAnsweredLoop, 0.5, 2)])
+async def test_a_moments_outage_makes_no_new_consumer_but_a_long_one_does(
+    settings: Settings, database: Database, stream: Stream, kind: type[UnansweredLoop], silence: float, consumers: int
+) -> None:
+    """A new one would have to wait until the session of the old one has passed."""
+    inbox = Numbered(PARTITIONS)
+    await stream.send_all(inbox.accept(STORY[:30]))
+    made = loop(settings.but(config={"silence": silence}), opener(database), kind=kind)
+    assert isinstance(made, kind)
+    task = asyncio.create_task(made.run())
+    try:
+        service = Running(made, task, database)
+        await service.applied(inbox.heads)
+
+        async def settled() -> bool:
+            return made.asked > 1 and made.consumers == consumers
+
+        await service.until(settled)
+        await stream.send_all(inbox.accept(STORY[30:]))
+        await service.applied(inbox.heads)
+        assert made.consumers == consumers
     finally:
         task.cancel()
         await asyncio.wait([task])

@@ -28,10 +28,14 @@ async def say(database: Database, messages: Sequence[Message]) -> None:
 
 @asynccontextmanager
 async def relaying(
-    settings: Settings, database: Database, failpoints: Failpoints | None = None, batch: int = 1000
+    settings: Settings,
+    database: Database,
+    failpoints: Failpoints | None = None,
+    batch: int = 1000,
+    metrics: Metrics | None = None,
 ) -> AsyncIterator["asyncio.Task[None]"]:
     relay = OutboxRelay(
-        settings.bootstrap_servers, "pipeline", settings.prefix, 1, database, Metrics(), SystemClock(),
+        settings.bootstrap_servers, "pipeline", settings.prefix, 1, database, metrics or Metrics(), SystemClock(),
         failpoints or Failpoints(), batch=batch,
     )  # fmt: skip
     task = asyncio.create_task(relay.run())
@@ -87,6 +91,30 @@ async def test_what_was_sent_but_not_forgotten_is_sent_again(settings: Settings,
     async with relaying(settings, database, Interrupting(at="outbox.sent", time=1)):
         await until_told(database)
     assert numbers(await published(settings, "pipeline-events", "again")) == [*range(5), *range(5)]
+
+
+async def test_a_backlog_is_told_whole_though_it_is_counted_seldom(settings: Settings, database: Database) -> None:
+    pending: list[bytes] = []
+    metrics = Metrics()
+
+    class Looking(Failpoints):
+        def reach(self, _name: str) -> None:
+            pending.append(_pending(metrics))
+
+    await say(database, [fact(number, "backlog") for number in range(10)])
+    async with relaying(settings, database, Looking(), batch=4, metrics=metrics):
+        await until_told(database)
+
+        async def nothing_is_pending() -> bool:
+            return _pending(metrics) == b"0.0"
+
+        await until(nothing_is_pending)
+    assert pending == [b"10.0", b"10.0", b"2.0"]
+
+
+def _pending(metrics: Metrics) -> bytes:
+    [line] = [line for line in metrics.render().splitlines() if line.startswith(b"quintant_outbox_pending ")]
+    return line.split()[1]
 
 
 async def test_what_is_rolled_back_is_never_told(settings: Settings, database: Database) -> None:
