@@ -266,13 +266,9 @@ class Fact:
             }
         )
 
-    def encode(self) -> Encoded:
-        """Key, value and headers of the Kafka record."""
-        return self.subject.encode(), self.data, _encoded(self.headers)
-
     @classmethod
     def decode(cls, key: bytes | None, value: bytes | None, headers: Headers) -> Self:
-        """Read what `encode` wrote. Raises UndecodableError."""
+        """Read the record of a fact: its key is the subject. Raises UndecodableError."""
         said = _cloud_event(headers)
         type_, source, id_, subject, time = required(said, _OF_FACTS)
         if value is None or key != subject.encode():

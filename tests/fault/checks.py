@@ -17,7 +17,7 @@ from tests import oracle
 from tests.fault.company import FOLDERS, PARTITIONS, ZONE, Company, until
 from tests.fault.feed import Identity, Told
 from tests.fault.twin import Twin, behind, digests
-from tests.fault.watch import Held, Watch, held
+from tests.fault.watch import Held, Watch, held, now
 from tests.oracle.invented import PIPELINES
 
 QUIET_WITHIN = 120.0
@@ -72,8 +72,7 @@ class Evidence:
 
 async def quiet(company: Company, watch: Watch) -> None:
     """Wait until everything accepted is applied by all, published, and every process is ready."""
-
-    since = asyncio.get_running_loop().time()
+    since = now()
 
     async def settled() -> bool:
         try:

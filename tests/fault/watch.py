@@ -62,12 +62,12 @@ class Watch:
     @asynccontextmanager
     async def outage(self, what: str, names: Iterable[str]) -> AsyncIterator[Outage]:
         """These processes lack a dependency while the block runs."""
-        began = Outage(what, frozenset(names), _now())
+        began = Outage(what, frozenset(names), now())
         self.outages.append(began)
         try:
             yield began
         finally:
-            began.back = _now()
+            began.back = now()
 
     def all_ready(self, since: float) -> bool:
         """Every process that is meant to run was asked since then, and ready when last asked."""
@@ -127,9 +127,9 @@ class Watch:
         while True:
             part = running.parts.get(name)
             if part is not None and running.running(name) and not self._is_excused(name):
-                asked = _now()
+                asked = now()
                 ready, why = await self._ask(http, f"{part.address}/readyz")
-                self.samples.setdefault(name, []).append((asked if ready else _now(), ready, why))
+                self.samples.setdefault(name, []).append((asked if ready else now(), ready, why))
                 alive, why = await self._ask(http, f"{part.address}/livez")
                 if alive:
                     listening = part.process
@@ -161,11 +161,11 @@ class Watch:
 
     def _note(self, schema: str, rows: Iterable[asyncpg.Record]) -> None:
         for row in rows:
-            key, now = (schema, row["partition"]), (row["epoch"], row["number"], row["turn"])
-            before = self._positions.get(key, now)
-            if now < before:
-                self.backwards.append(f"{key[0]} partition {key[1]} went back from {before} to {now}")
-            self._positions[key] = now
+            key, at = (schema, row["partition"]), (row["epoch"], row["number"], row["turn"])
+            before = self._positions.get(key, at)
+            if at < before:
+                self.backwards.append(f"{key[0]} partition {key[1]} went back from {before} to {at}")
+            self._positions[key] = at
 
 
 @asynccontextmanager
@@ -194,5 +194,6 @@ async def held(company: Company) -> dict[str, Held]:
     return found
 
 
-def _now() -> float:
+def now() -> float:
+    """The loop's clock, by which samples are taken."""
     return asyncio.get_running_loop().time()
