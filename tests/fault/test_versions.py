@@ -36,6 +36,12 @@ def upgrade() -> None:
 APIS = tuple(name for name in EVERYBODY if name.endswith("-api") and name != INGEST)
 
 
+@pytest.fixture(autouse=True)
+def turn() -> int:
+    """A company is upgraded once, however often other scenarios run."""
+    return 0
+
+
 @pytest.fixture(scope="module")
 def next_version(own_directory: Path) -> Path:
     """The code of the next version, in which a deal may say one thing more."""
