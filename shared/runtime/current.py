@@ -48,6 +48,8 @@ class CurrentBuild:
             try:
                 build = await self.bind()
                 await self._check_revision()
+            except OtherRevisionError as error:
+                _log.warning("schema_awaited", reason=error.detail)
             except UnavailableError as error:
                 _log.warning("build_not_known", reason=error.detail)
             else:
