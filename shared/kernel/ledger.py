@@ -91,19 +91,18 @@ def post(cells: dict[PlaceT, Measures], cell: PlaceT, measures: Measures) -> Non
 def difference(owed: Mapping[PlaceT, Measures], posted: Mapping[PlaceT, Measures]) -> dict[PlaceT, Measures]:
     """What has to be appended so that `posted` becomes `owed`."""
     change: dict[PlaceT, Measures] = {}
-    kept = 0
+    gone = dict(posted)
     for cell, measures in owed.items():
-        before = posted.get(cell)
+        before = gone.pop(cell, None)
         if before is None:
             change[cell] = measures
-        else:
-            kept += 1
-            if before != measures:
-                change[cell] = added(measures, negated(before))
-    if kept < len(posted):
-        for cell, measures in posted.items():
-            if cell not in owed:
-                change[cell] = negated(measures)
+        elif before != measures:
+            change[cell] = added(measures, negated(before))
+    reversals: dict[int, Measures] = {}  # by identity: many cells hold the very same measures
+    for cell, measures in gone.items():
+        if (reversal := reversals.get(id(measures))) is None:
+            reversal = reversals[id(measures)] = negated(measures)
+        change[cell] = reversal
     return change
 
 
@@ -120,5 +119,13 @@ def added(left: Measures, right: Measures) -> Measures:
 
 
 def negated(measures: Measures) -> Measures:
-    """The reversal; `copy_negate` because unary minus rounds to the thread's precision."""
-    return tuple([-one if type(one) is int else one.copy_negate() for one in measures])  # type: ignore[union-attr]
+    """The reversal; `copy_negate` because unary minus rounds to the thread's precision. Measures that are one object
+    stay one."""
+    turned: list[Number] = []
+    before: Number | None = None
+    reversal: Number = 0
+    for one in measures:
+        if one is not before:
+            before, reversal = one, -one if type(one) is int else one.copy_negate()  # type: ignore[union-attr]
+        turned.append(reversal)
+    return tuple(turned)

@@ -5,12 +5,11 @@ Both only grow, so an entity keeps them in parts: an event adds a part, and noth
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
 
 import msgspec
 
 from shared.kernel.journal import Assertion, Journal, Stamp, joined
-from shared.kernel.ledger import Balance, Cell, Cells, Dimensions, Measures, post
+from shared.kernel.ledger import Balance, Cell, Cells, Dimensions, Measures, Number, added, post
 from shared.kernel.money import plain
 from shared.sales.references import Key
 from shared.sales.timeline import Standing
@@ -33,8 +32,8 @@ class _Said(msgspec.Struct, array_like=True):
     said: dict[str, object]
 
 
-_Written = tuple[int | Decimal | str, ...]
-"""Measures; decimals are written as text."""
+_Written = tuple[int | str, ...]
+"""Measures, decimals as text."""
 _Cell = tuple[str, int, int, str, Dimensions | int, Measures | int]
 """Ledger, day of learning, day, fact, dimensions, measures; of the last two, what an earlier cell of the part says
 already is only the place of that cell."""
@@ -87,11 +86,14 @@ def pack_posted(cells: Mapping[Cell, Measures], asked: Iterable[Key] | None) -> 
     rows: list[tuple[str, int, int, str, Dimensions | int, _Written | int]] = []
     places: dict[Dimensions, int] = {}
     amounts: dict[Measures, int] = {}
+    met: dict[int, int] = {}  # by identity: many cells hold the very same measures, and decimals are slow to hash
     of: str | None = None
     for at, ((ledger, known_on, day, fact, dimensions), measures) in enumerate(cells.items()):
         if ledger != of:  # equal values of two ledgers may be of other types
-            places, amounts, of = {}, {}, ledger
-        place, amount = places.setdefault(dimensions, at), amounts.setdefault(measures, at)
+            places, amounts, met, of = {}, {}, {}, ledger
+        place = places.setdefault(dimensions, at)
+        if (amount := met.get(id(measures), -1)) < 0:
+            amount = met[id(measures)] = amounts.setdefault(measures, at)
         rows.append(
             (
                 ledger,
@@ -106,8 +108,19 @@ def pack_posted(cells: Mapping[Cell, Measures], asked: Iterable[Key] | None) -> 
 
 
 def _written(measures: Measures) -> _Written:
-    """Equal numbers are written alike, wherever they were summed."""
-    return tuple([plain(one) if type(one) is Decimal else one for one in measures])
+    """Equal numbers are written alike, wherever they were summed. Mostly the decimals are one object: an amount in base
+    currency."""
+    texts: list[int | str] = []
+    before: Number | None = None
+    text = ""
+    for one in measures:
+        if type(one) is int:
+            texts.append(one)
+        else:
+            if one is not before:
+                before, text = one, plain(one)  # type: ignore[arg-type]
+            texts.append(text)
+    return tuple(texts)
 
 
 def unpack_posted(parts: Iterable[bytes]) -> Cells:
@@ -143,7 +156,14 @@ def unpack_standing(parts: Iterable[bytes]) -> Standing:
             measures = part[amount][5] if type(amount) is int else amount
             if (day := days.get(ordinal)) is None:
                 day = days[ordinal] = date.fromordinal(ordinal)
-            post(balance, (ledger, day, fact, dimensions), measures)
+            count = len(balance)  # as `post`, which a call for each cell makes slower; no part holds what is nothing
+            account = ledger, day, fact, dimensions
+            before = balance.setdefault(account, measures)
+            if len(balance) == count:
+                if any(sums := added(before, measures)):
+                    balance[account] = sums
+                else:
+                    del balance[account]
             if known_on > until:
                 until = known_on
     return Standing(balance, date.fromordinal(until) if until else None, frozenset(asked))
