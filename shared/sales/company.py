@@ -30,16 +30,26 @@ class Pipelines:
         default_factory=lambda: MappingProxyType({DEFAULT_PIPELINE: DEFAULT_STAGES})
     )
 
-    def rank(self, pipeline: str, stage: str) -> int | None:
-        """How far a stage is: 0 for the first, one more than the last for won; None for lost and unmapped."""
-        open_stages = self.stages.get(pipeline, ())
-        if stage == WON:
-            return len(open_stages)
-        return open_stages.index(stage) if stage in open_stages else None
+    _ranks: Mapping[str, Mapping[str, int]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        ranks = {name: _ranks(stages) for name, stages in self.stages.items()}
+        object.__setattr__(self, "_ranks", ranks)
+
+    def ranks(self, pipeline: str) -> Mapping[str, int]:
+        """How far each stage is: 0 for the first, one more than the last for won; lost and unmapped have none."""
+        return self._ranks.get(pipeline, _NO_STAGES)
 
     def knows(self, pipeline: str, stage: str) -> bool:
         """Whether this is a stage of the pipeline, closing ones included."""
         return stage in (WON, LOST) or stage in self.stages.get(pipeline, ())
+
+
+def _ranks(stages: tuple[str, ...]) -> Mapping[str, int]:
+    return {**{stage: stages.index(stage) for stage in stages}, WON: len(stages)}
+
+
+_NO_STAGES = _ranks(())
 
 
 @dataclass(frozen=True, slots=True)

@@ -185,6 +185,9 @@ class View:
 
     def text(self, key: Key, name: str, day: date) -> str | None:
         """The value as text; anything else is None."""
+        if key not in self._journals:  # mostly: that spares the call
+            self.asked.add(key)
+            return None
         value = self.value(key, name, day)
         return value if isinstance(value, str) else None
 

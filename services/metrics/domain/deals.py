@@ -3,12 +3,11 @@
 Facts: open, created, created-won, won, lost; of each stage that it reached one of advanced, dropped, undecided.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import date
-from typing import Any, NamedTuple
 
 from services.metrics.domain.ledgers import DEALS, DealMeasures
-from services.metrics.domain.placing import NOTHING, Places
+from services.metrics.domain.placing import NOTHING, Places, Where
 from shared.kernel.journal import Assertion, State
 from shared.kernel.ledger import Balance, Dimensions, Measures, negated, post
 from shared.sales.company import UNMAPPED, Company
@@ -21,25 +20,20 @@ _Frame = tuple[_Text, _Text, _Text, _Text, _Text, _Text, _Text, _Text, _Text, _T
 """All dimensions between the stage and the days."""
 
 
-class _Parties(NamedTuple):
-    """Whom and what a state of a deal names."""
-
-    owner: str | None
-    customer: str | None
-    product: str | None
-    channel: str | None
-    business_line: str | None
+_Parties = tuple[_Text, _Text, _Text, _Text, _Text]
+"""Whom and what a state of a deal names: owner, customer, product, channel, business line."""
+_PARTIES = ("owner_id", "customer_id", "product_id", "channel_id", "business_line")
 
 
 def deal_cells(assertions: Sequence[Assertion], view: View, company: Company) -> Balance:
     """Everything that a deal ought to stand for, as known on the view's day."""
     places = Places(view, company)
     life = deal_life(assertions, view, company)
-    values = _Values(places)
+    values, frames = _Values(places), _Frames()
     cells: Balance = {}
-    _post_stock(cells, life, places, values)
+    _post_stock(cells, life, places, values, frames)
     if life[-1].alive:
-        flows = _Flows(cells, life, places, values)
+        flows = _Flows(cells, life, places, values, frames)
         flows.post_creation()
         flows.post_closing()
         flows.post_stages()
@@ -52,7 +46,7 @@ class _Values:
     def __init__(self, places: Places) -> None:
         self._places = places
         self._always: dict[int, tuple[DealValue, DealMeasures]] = {}
-        """By the identity of what was said: an amount in base currency is worth the same on every day."""
+        """What lasts, by the identity of what was said."""
 
     def of(self, state: DealState, day: date) -> tuple[DealValue, DealMeasures]:
         """On a day."""
@@ -61,16 +55,36 @@ class _Values:
             return always
         value = deal_value(state, self._places.view, day)
         found = value, _measures(value, day, self._places)
-        if (
-            value.amount is not None
-            and not value.estimated
-            and value.amount.currency == self._places.company.base_currency
-        ):
+        if self.lasts(value):
             self._always[said] = found
         return found
 
+    def lasts(self, value: DealValue) -> bool:
+        """Whether it is worth the same on every day: an amount in base currency that was said."""
+        amount, estimated = value
+        return amount is not None and not estimated and amount.currency == self._places.company.base_currency
 
-def _post_stock(cells: Balance, life: Sequence[DealState], places: Places, values: _Values) -> None:
+
+class _Frames:
+    """All dimensions between the stage and the days. Mostly a deal goes from stage to stage and nothing else of it
+    moves: then they are the ones before."""
+
+    def __init__(self) -> None:
+        self._of: tuple[_Parties, DealValue, Where] | None = None
+        self._frame: _Frame
+
+    def of(self, named: _Parties, value: DealValue, where: Where) -> _Frame:
+        """Of what a state names and is worth, and where that stands."""
+        before = self._of
+        if before is None or before[2] is not where or before[1] is not value or before[0] != named:
+            self._of = named, value, where
+            self._frame = _frame(named, value, *where)
+        return self._frame
+
+
+def _post_stock(
+    cells: Balance, life: Sequence[DealState], places: Places, values: _Values, frames: _Frames
+) -> None:  # fmt: skip
     """Each open spell enters on its first day, at the price and rates of that day, and leaves with what it entered with
     on the day after its last.
 
@@ -86,9 +100,8 @@ def _post_stock(cells: Balance, life: Sequence[DealState], places: Places, value
         value, entered = values.of(state, state.day)
         if entered is not worth:
             worth, left = entered, negated(entered)
-        whereabouts = places.whereabouts(named.owner, named.customer, named.product, state.day)
-        for start, stop, where in whereabouts.over(state.day, end):
-            dimensions = _dimensions(state, state.stage, _frame(named, value, *where))
+        for start, stop, where in places.whereabouts(named[:3], state.day).over(state.day, end):
+            dimensions = _dimensions(state, state.stage, frames.of(named, value, where))
             post(cells, (DEALS.name, start, "open", dimensions), entered)
             if stop < date.max:
                 post(cells, (DEALS.name, stop, "open", dimensions), left)
@@ -97,16 +110,21 @@ def _post_stock(cells: Balance, life: Sequence[DealState], places: Places, value
 class _Flows:
     """What happened to a deal that still exists: what it says now, at the price and rates of the day of the fact."""
 
-    def __init__(self, cells: Balance, life: Sequence[DealState], places: Places, values: _Values) -> None:
+    def __init__(
+        self, cells: Balance, life: Sequence[DealState], places: Places, values: _Values, frames: _Frames
+    ) -> None:  # fmt: skip
         self._cells = cells
         self._values = values
+        self._frames = frames
         self._life = life
         self._now = life[-1]
         self._named = _parties(life[-1].said)
         self._places = places
         self._created = created_on(life)
         self._stages = places.company.pipelines.stages.get(self._now.pipeline, ())
-        self._frames: dict[date, tuple[_Frame, DealMeasures]] = {}
+        self._on: dict[date, tuple[_Frame, DealMeasures]] = {}
+        self._lasting: tuple[date, date, _Frame, DealMeasures] | None = None
+        """From a day (inclusive) until a day (exclusive): mostly for as long as it lives."""
 
     def post_creation(self) -> None:
         """The cohort of its day, and the same again when it is won: a win rate is the quotient of the two."""
@@ -132,33 +150,40 @@ class _Flows:
         """The first day at or beyond each open stage, and the rank of the furthest stage (-1: none, won is last)."""
         reached: list[date] = []
         furthest = -1
+        pipeline = self._now.pipeline
+        ranks = self._places.company.pipelines.ranks(pipeline)
         for state in self._life:
-            if not state.alive or state.pipeline != self._now.pipeline:
+            if not state.alive or state.pipeline != pipeline:
                 continue
-            rank = self._places.company.pipelines.rank(state.pipeline, state.stage)
+            rank = ranks.get(state.stage)
             if rank is not None and rank > furthest:
                 reached += [state.day] * (min(rank, len(self._stages) - 1) - furthest)
                 furthest = rank
         return reached, furthest
 
     def _post(self, facts: tuple[str, ...], day: date, stage: str, days: int | None = None) -> None:
-        if day not in self._frames:
-            named = self._named
-            value, measures = self._values.of(self._now, day)
-            where = self._places.where(named.owner, named.customer, named.product, day)
-            self._frames[day] = _frame(named, value, *where), measures
-        frame, measures = self._frames[day]
+        lasting = self._lasting
+        if lasting is not None and lasting[0] <= day < lasting[1]:
+            frame, measures = lasting[2:]
+        else:
+            frame, measures = self._on.get(day) or self._found(day)
         dimensions = _dimensions(self._now, stage, frame, days)
         for fact in facts:
             post(self._cells, (DEALS.name, day, fact, dimensions), measures)
 
+    def _found(self, day: date) -> tuple[_Frame, DealMeasures]:
+        value, measures = self._values.of(self._now, day)
+        start, stop, where = self._places.where(self._named[:3], day)
+        frame = self._frames.of(self._named, value, where)
+        if self._values.lasts(value):
+            self._lasting = start, stop, frame, measures
+        self._on[day] = frame, measures
+        return frame, measures
+
 
 def _parties(said: State) -> _Parties:
-    said_of: Callable[[str], Any] = said.fields.get  # the contract lets only text through
-    return _Parties(
-        said_of("owner_id"), said_of("customer_id"), said_of("product_id"), said_of("channel_id"),
-        said_of("business_line"),
-    )  # fmt: skip
+    """A plain tuple, as the contract lets only text through: asked of every state."""
+    return tuple(map(said.fields.get, _PARTIES))  # type: ignore[return-value]
 
 
 def _dimensions(state: DealState, stage: str, frame: _Frame, days: int | None = None) -> Dimensions:
@@ -167,17 +192,9 @@ def _dimensions(state: DealState, stage: str, frame: _Frame, days: int | None = 
 
 
 def _frame(named: _Parties, value: DealValue, seat: Seat, buyer: Buyer, category: str | None) -> _Frame:
-    return (
-        *seat,
-        named.product,
-        category,
-        buyer.customer,
-        buyer.sector,
-        named.channel,
-        named.business_line,
-        value.amount.currency if value.amount else None,
-        buyer.related,
-    )
+    _, _, product, channel, business_line = named
+    currency = value.amount.currency if value.amount else None
+    return (*seat, product, category, buyer.customer, buyer.sector, channel, business_line, currency, buyer.related)
 
 
 def _measures(value: DealValue, day: date, places: Places) -> DealMeasures:

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator
 from datetime import date
 from decimal import Decimal
 from functools import partial
-from itertools import count
 from typing import NamedTuple
 
 from shared.kernel.money import Money
@@ -29,8 +28,10 @@ class Worth(NamedTuple):
 NOTHING = Worth(ZERO, ZERO, ZERO, 0, 0)
 
 
+Named = tuple[str | None, str | None, str | None]
+"""A member, a customer and a product."""
 Where = tuple[Seat, Buyer, str | None]
-"""Of a member, a customer and a product: the product's category."""
+"""Of these: the product's category."""
 
 
 class Whereabouts:
@@ -44,31 +45,25 @@ class Whereabouts:
 
     def over(self, start: date, end: date) -> Iterable[tuple[date, date, Where]]:
         """[start, end) cut where they move."""
-        for begun, stop, where in self._found:  # mostly they do not move at all
+        found = self._found
+        while not found or found[-1][1] < end:
+            found.append(next(self._more))
+        for begun, stop, where in found:  # mostly they do not move at all
             if begun <= start and end <= stop:
                 return ((start, end, where),)
-        return self._cut(start, end)
+        return [
+            (max(begun, start), min(stop, end), where) for begun, stop, where in found if begun < end and start < stop
+        ]
 
-    def _cut(self, start: date, end: date) -> Iterator[tuple[date, date, Where]]:
-        for index in count():
-            if index == len(self._found):
-                self._found.append(next(self._more))
-            begun, stop, where = self._found[index]
-            first, last = max(begun, start), min(stop, end)
-            if first < last:
-                yield first, last, where
-            if stop >= end:
-                break
-
-    def found(self, day: date) -> Where | None:
-        """Where they stand on a day; None if that was not asked."""
-        for begun, stop, where in self._found:
-            if begun <= day < stop:
-                return where
+    def found(self, day: date) -> tuple[date, date, Where] | None:
+        """The stretch in which a day lies; None if that was not asked."""
+        for stretch in self._found:
+            if stretch[0] <= day < stretch[1]:
+                return stretch
         return None
 
 
-def _where(view: View, named: tuple[str | None, str | None, str | None], day: date) -> Where:
+def _where(view: View, named: Named, day: date) -> Where:
     """Asked anew on each day, so that the view sees the question."""
     member, customer, product = named
     return (
@@ -89,7 +84,7 @@ class Places:
         self._seats: dict[tuple[str | None, date], Seat] = {}
         self._buyers: dict[tuple[str | None, date], Buyer] = {}
         self._categories: dict[tuple[str | None, date], str | None] = {}
-        self._whereabouts: dict[tuple[str | None, str | None, str | None], Whereabouts] = {}
+        self._whereabouts: dict[Named, Whereabouts] = {}
 
     def seat(self, member: str | None, day: date) -> Seat:
         """The member's place in the organisation."""
@@ -112,20 +107,21 @@ class Places:
             self._categories[key] = lookup.category_of(self.view, product, day)
         return self._categories[key]
 
-    def whereabouts(self, member: str | None, customer: str | None, product: str | None, start: date) -> Whereabouts:
+    def whereabouts(self, named: Named, start: date) -> Whereabouts:
         """Where these stand; `start` is no later than any day that is asked of them here."""
-        named = member, customer, product
         found = self._whereabouts.get(named)
         if found is None:
             stretches = self.view.stretches(partial(_where, self.view, named), start, date.max)
             found = self._whereabouts[named] = Whereabouts(stretches)
         return found
 
-    def where(self, member: str | None, customer: str | None, product: str | None, day: date) -> Where:
-        """The same on one day."""
-        whereabouts = self._whereabouts.get((member, customer, product))
-        found = whereabouts and whereabouts.found(day)
-        return found or (self.seat(member, day), self.buyer(customer, day), self.category(product, day))
+    def where(self, named: Named, day: date) -> tuple[date, date, Where]:
+        """The same on one day, and from when until when that is known to hold."""
+        whereabouts = self._whereabouts.get(named)
+        if whereabouts is not None and (found := whereabouts.found(day)) is not None:
+            return found
+        member, customer, product = named
+        return day, day, (self.seat(member, day), self.buyer(customer, day), self.category(product, day))
 
     def worth(self, amount: Money, day: date) -> Worth:
         """An amount at the rate of the day and at the constant rate."""

@@ -133,7 +133,7 @@ def test_plain_values_are_read_or_none() -> None:
 
 def test_a_pipeline_ranks_its_stages() -> None:
     pipelines = Pipelines({"short": ("a", "b")})
-    ranks = [pipelines.rank("short", stage) for stage in ("a", "b", "won", "lost", UNMAPPED)]
+    ranks = [pipelines.ranks("short").get(stage) for stage in ("a", "b", "won", "lost", UNMAPPED)]
     assert ranks == [0, 1, 2, None, None]
-    assert pipelines.rank("unheard-of", "won") == 0
+    assert pipelines.ranks("unheard-of") == {"won": 0}
     assert [pipelines.knows("short", stage) for stage in ("a", "won", "lost", "c")] == [True, True, True, False]
