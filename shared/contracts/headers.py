@@ -10,6 +10,8 @@ Headers = Iterable[tuple[str, bytes]]
 LARGEST = 2**63 - 1
 """The largest whole number that PostgreSQL stores."""
 
+_SMALL = {str(number): number for number in range(100)}
+"""Mostly epochs, revisions and sequences are among these."""
 _LONGEST = len(str(LARGEST))
 _NOT_WHOLE = f"must be a whole number from 0 to {LARGEST}"
 
@@ -45,6 +47,8 @@ def required(said: Mapping[str, str], readers: Mapping[str, Callable[[str], obje
 
 def whole(text: str) -> int:
     """A whole number from 0 to LARGEST. Raises ValueError."""
+    if (small := _SMALL.get(text)) is not None:
+        return small
     if len(text) > _LONGEST or not (text.isascii() and text.isdecimal()) or (text[0] == "0" and text != "0"):
         raise ValueError(_NOT_WHOLE)
     number = int(text)

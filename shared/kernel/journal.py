@@ -6,6 +6,7 @@ So neither the order of arrival nor repetition can matter, and any past state ca
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import partial
 from operator import attrgetter
 from types import MappingProxyType
 from typing import NamedTuple
@@ -25,6 +26,10 @@ class Stamp(NamedTuple):
     sequence: int
     source: str
     event_id: str
+
+
+stamp = partial(tuple.__new__, Stamp)
+"""A stamp of its four values, in order: half as slow as to call the class."""
 
 
 @dataclass(slots=True)

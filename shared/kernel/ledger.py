@@ -92,16 +92,19 @@ def difference(owed: Mapping[PlaceT, Measures], posted: Mapping[PlaceT, Measures
     """What has to be appended so that `posted` becomes `owed`."""
     change: dict[PlaceT, Measures] = {}
     gone = dict(posted)
+    same: dict[int, Measures] = {}  # by identity, as below: many cells hold the very same measures
     for cell, measures in owed.items():
         before = gone.pop(cell, None)
         if before is None:
             change[cell] = measures
         elif before != measures:
             change[cell] = added(measures, negated(before))
-    reversals: dict[int, Measures] = {}  # by identity: many cells hold the very same measures
+        else:
+            same[id(before)] = measures
+    reversals: dict[int, Measures] = {}
     for cell, measures in gone.items():
         if (reversal := reversals.get(id(measures))) is None:
-            reversal = reversals[id(measures)] = negated(measures)
+            reversal = reversals[id(measures)] = negated(same.get(id(measures), measures))
         change[cell] = reversal
     return change
 

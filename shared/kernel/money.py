@@ -12,9 +12,9 @@ RATE_DIGITS = Decimal("1e-12")
 """An inverted exchange rate is rounded once, half-even, to twelve digits after the point."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Money:
-    """An amount in one currency (ISO 4217 code)."""
+    """An amount in one currency (ISO 4217 code). Never changed; not frozen, for that makes it slow to make."""
 
     amount: Decimal
     currency: str

@@ -16,7 +16,7 @@ from shared.contracts.entities import ENTITIES
 from shared.contracts.records import StreamRecord
 from shared.kernel.clock import Clock
 from shared.kernel.errors import StoppedError
-from shared.kernel.journal import Assertion, Journal, Stamp, joined, unheard
+from shared.kernel.journal import Assertion, Journal, joined, stamp, unheard
 from shared.kernel.ledger import Cells, Ledger
 from shared.messaging.failpoints import Failpoints
 from shared.sales.references import Key, References
@@ -316,7 +316,7 @@ def _touched(entity: Entity, known_from: date | None) -> _News:
 def _assertion(record: StreamRecord) -> Assertion:
     told = record.said
     return Assertion(
-        Stamp(record.time, record.sequence, record.source, record.id),
+        stamp((record.time, record.sequence, record.source, record.id)),
         record.known_on,
         told.said,
         told.ended,

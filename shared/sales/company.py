@@ -42,7 +42,7 @@ class Pipelines:
 
     def knows(self, pipeline: str, stage: str) -> bool:
         """Whether this is a stage of the pipeline, closing ones included."""
-        return stage in (WON, LOST) or stage in self.stages.get(pipeline, ())
+        return stage in self.ranks(pipeline) or stage == LOST
 
 
 def _ranks(stages: tuple[str, ...]) -> Mapping[str, int]:

@@ -1,7 +1,7 @@
 """The life of a deal: its states in source order, with stages and values read as known on one day."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from itertools import takewhile, zip_longest
@@ -19,7 +19,7 @@ _STANDS_BY = ("owner_id", "customer_id", "product_id", "channel_id", "business_l
 """A deal that says the same of all these, in the same stage, is the same stock as before."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class DealState:
     """What is true of a deal from `since` (inclusive) until its next state. Never changed; not frozen, as a state."""
 
@@ -30,11 +30,17 @@ class DealState:
     pipeline: str
     stage: str
     said: State
-    is_open: bool = field(init=False)
+    is_open: bool
     """Asked often: it is found once."""
 
-    def __post_init__(self) -> None:
-        self.is_open = self.alive and self.stage != WON and self.stage != LOST
+    def __init__(self, since: datetime, day: date, alive: bool, pipeline: str, stage: str, said: State) -> None:  # noqa: FBT001
+        self.since = since
+        self.day = day
+        self.alive = alive
+        self.pipeline = pipeline
+        self.stage = stage
+        self.said = said
+        self.is_open = alive and stage != WON and stage != LOST
 
     @property
     def is_won(self) -> bool:
@@ -105,7 +111,7 @@ def created_on(life: Sequence[DealState]) -> date:
 def closing(life: Sequence[DealState]) -> DealState | None:
     """The state in which the present win or loss began; None while the deal is open or if it ended."""
     last = life[-1]
-    if not (last.is_won or last.is_lost):
+    if last.is_open or not last.alive:
         return None
     run = list(takewhile(lambda state: state.alive and state.stage == last.stage, reversed(life)))
     return run[-1]
@@ -116,13 +122,17 @@ def spells(life: Sequence[DealState]) -> Iterator[tuple[DealState, date]]:
 
     An open one is a stock: it enters on the day of its state, and stands until its end with what it was worth then.
     """
-    found: list[DealState] = []
+    spell: DealState | None = None
     for state, following in zip_longest(life, life[1:]):
-        passing = following is not None and following.day == state.day
-        if not passing and not (found and _is_same(found[-1], state)):
-            found.append(state)
-    for state, following in zip_longest(found, found[1:]):
-        yield state, date.max if following is None else following.day
+        if following is not None and following.day == state.day:
+            continue
+        if spell is not None:
+            if _is_same(spell, state):
+                continue
+            yield spell, state.day
+        spell = state
+    if spell is not None:
+        yield spell, date.max
 
 
 def _is_same(before: DealState, after: DealState) -> bool:

@@ -11,9 +11,10 @@ from shared.sales.lookup import decimal, money
 COLLECTIONS = frozenset({"lines", "allocations"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Line:
-    """One line of a document. `net` is after discount and before tax; None if its value was not said."""
+    """One line of a document. `net` is after discount and before tax; None if its value was not said. Never changed;
+    not frozen, as an amount."""
 
     product: str | None
     quantity: Decimal

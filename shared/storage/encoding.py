@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import msgspec
 
-from shared.kernel.journal import Assertion, Journal, Stamp, joined
+from shared.kernel.journal import Assertion, Journal, joined, stamp
 from shared.kernel.ledger import Balance, Cell, Cells, Dimensions, Measures, Number, added, post
 from shared.kernel.money import plain
 from shared.sales.references import Key
@@ -72,7 +72,7 @@ def unpack_journal(*parts: bytes) -> Journal:
 
 def _assertion(said: _Said) -> Assertion:
     return Assertion(
-        Stamp(_EPOCH + said.occurred * _MICROSECOND, said.sequence, said.source, said.event_id),
+        stamp((_EPOCH + said.occurred * _MICROSECOND, said.sequence, said.source, said.event_id)),
         date.fromordinal(said.known_on),
         said.said,
         said.ended,

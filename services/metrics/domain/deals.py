@@ -6,7 +6,7 @@ Facts: open, created, created-won, won, lost; of each stage that it reached one 
 from collections.abc import Sequence
 from datetime import date
 
-from services.metrics.domain.ledgers import DEALS, DealMeasures
+from services.metrics.domain.ledgers import DEALS
 from services.metrics.domain.placing import NOTHING, Places, Where
 from shared.kernel.journal import Assertion, State
 from shared.kernel.ledger import Balance, Dimensions, Measures, negated, post
@@ -17,7 +17,8 @@ from shared.sales.references import View
 
 _Text = str | None
 _Frame = tuple[_Text, _Text, _Text, _Text, _Text, _Text, _Text, _Text, _Text, _Text, _Text, bool]
-"""All dimensions between the stage and the days."""
+"""All of `DealDimensions`, in its order, between the stage and the days: a plain tuple is made in a fraction of the
+time."""
 
 
 _Parties = tuple[_Text, _Text, _Text, _Text, _Text]
@@ -45,10 +46,10 @@ class _Values:
 
     def __init__(self, places: Places) -> None:
         self._places = places
-        self._always: dict[int, tuple[DealValue, DealMeasures]] = {}
+        self._always: dict[int, tuple[DealValue, Measures]] = {}
         """What lasts, by the identity of what was said."""
 
-    def of(self, state: DealState, day: date) -> tuple[DealValue, DealMeasures]:
+    def of(self, state: DealState, day: date) -> tuple[DealValue, Measures]:
         """On a day."""
         said = id(state.said.fields.get("amount"))
         if (always := self._always.get(said)) is not None:
@@ -91,17 +92,19 @@ def _post_stock(
     Where its owner, customer or product moves in the reference data, it leaves one cell and enters another; it is not
     valued again by that.
     """
+    named: _Parties | None = None
     worth: Measures | None = None
     left: Measures = ()
     for state, end in spells(life):
         if not state.is_open:
             continue
-        named = _parties(state.said)
+        if (said := _parties(state.said)) != named:
+            named, whereabouts = said, places.whereabouts(said[:3], state.day)
         value, entered = values.of(state, state.day)
         if entered is not worth:
             worth, left = entered, negated(entered)
-        for start, stop, where in places.whereabouts(named[:3], state.day).over(state.day, end):
-            dimensions = _dimensions(state, state.stage, frames.of(named, value, where))
+        for start, stop, where in whereabouts.over(state.day, end):
+            dimensions: Dimensions = (state.pipeline, state.stage, *frames.of(named, value, where), None)
             post(cells, (DEALS.name, start, "open", dimensions), entered)
             if stop < date.max:
                 post(cells, (DEALS.name, stop, "open", dimensions), left)
@@ -122,29 +125,30 @@ class _Flows:
         self._places = places
         self._created = created_on(life)
         self._stages = places.company.pipelines.stages.get(self._now.pipeline, ())
-        self._on: dict[date, tuple[_Frame, DealMeasures]] = {}
-        self._lasting: tuple[date, date, _Frame, DealMeasures] | None = None
+        self._on: dict[date, tuple[_Frame, Measures]] = {}
+        self._lasting: tuple[date, date, _Frame, Measures] | None = None
         """From a day (inclusive) until a day (exclusive): mostly for as long as it lives."""
 
     def post_creation(self) -> None:
         """The cohort of its day, and the same again when it is won: a win rate is the quotient of the two."""
         stage = self._stages[0] if self._stages else UNMAPPED
-        won = ("created-won",) if self._now.is_won else ()
-        self._post(("created", *won), self._created, stage)
+        self._post("created", self._created, stage)
+        if self._now.is_won:
+            self._post("created-won", self._created, stage)
 
     def post_closing(self) -> None:
         """The win or loss, on the day on which the present run of it began."""
         closed = closing(self._life)
         if closed is not None:
             fact = "won" if closed.is_won else "lost"
-            self._post((fact,), closed.day, closed.stage, days=(closed.day - self._created).days)
+            self._post(fact, closed.day, closed.stage, days=(closed.day - self._created).days)
 
     def post_stages(self) -> None:
         """What became of it in each stage that it reached: it went further, was lost there, or may still do either."""
         reached, furthest = self._reached()
         last = "undecided" if self._now.is_open else "dropped"
         for rank, day in enumerate(reached):
-            self._post(("advanced" if rank < furthest else last,), day, self._stages[rank])
+            self._post("advanced" if rank < furthest else last, day, self._stages[rank])
 
     def _reached(self) -> tuple[list[date], int]:
         """The first day at or beyond each open stage, and the rank of the furthest stage (-1: none, won is last)."""
@@ -161,17 +165,16 @@ class _Flows:
                 furthest = rank
         return reached, furthest
 
-    def _post(self, facts: tuple[str, ...], day: date, stage: str, days: int | None = None) -> None:
+    def _post(self, fact: str, day: date, stage: str, days: int | None = None) -> None:
         lasting = self._lasting
         if lasting is not None and lasting[0] <= day < lasting[1]:
             frame, measures = lasting[2:]
         else:
             frame, measures = self._on.get(day) or self._found(day)
-        dimensions = _dimensions(self._now, stage, frame, days)
-        for fact in facts:
-            post(self._cells, (DEALS.name, day, fact, dimensions), measures)
+        dimensions: Dimensions = (self._now.pipeline, stage, *frame, days)
+        post(self._cells, (DEALS.name, day, fact, dimensions), measures)
 
-    def _found(self, day: date) -> tuple[_Frame, DealMeasures]:
+    def _found(self, day: date) -> tuple[_Frame, Measures]:
         value, measures = self._values.of(self._now, day)
         start, stop, where = self._places.where(self._named[:3], day)
         frame = self._frames.of(self._named, value, where)
@@ -186,26 +189,16 @@ def _parties(said: State) -> _Parties:
     return tuple(map(said.fields.get, _PARTIES))  # type: ignore[return-value]
 
 
-def _dimensions(state: DealState, stage: str, frame: _Frame, days: int | None = None) -> Dimensions:
-    """Those of `DealDimensions`, in its order: a plain tuple is made in a fraction of the time."""
-    return (state.pipeline, stage, *frame, days)
-
-
 def _frame(named: _Parties, value: DealValue, seat: Seat, buyer: Buyer, category: str | None) -> _Frame:
     _, _, product, channel, business_line = named
     currency = value.amount.currency if value.amount else None
     return (*seat, product, category, buyer.customer, buyer.sector, channel, business_line, currency, buyer.related)
 
 
-def _measures(value: DealValue, day: date, places: Places) -> DealMeasures:
-    worth = NOTHING if value.amount is None else places.worth(value.amount, day)
-    return DealMeasures(
-        1,
-        worth.value,
-        worth.constant,
-        worth.original,
-        int(value.estimated),
-        int(value.amount is None),
-        worth.unconverted,
-        worth.unconverted_constant,
+def _measures(value: DealValue, day: date, places: Places) -> Measures:
+    """Those of `DealMeasures`, in its order."""
+    amount, estimated = value
+    base, constant, original, unconverted, unconverted_constant = (
+        NOTHING if amount is None else places.worth(amount, day)
     )
+    return 1, base, constant, original, int(estimated), int(amount is None), unconverted, unconverted_constant

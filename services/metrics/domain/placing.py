@@ -25,6 +25,9 @@ class Worth(NamedTuple):
     unconverted_constant: int
 
 
+_worth = partial(tuple.__new__, Worth)
+"""Of its values in order: half as slow as to call the class."""
+
 NOTHING = Worth(ZERO, ZERO, ZERO, 0, 0)
 
 
@@ -126,7 +129,7 @@ class Places:
     def worth(self, amount: Money, day: date) -> Worth:
         """An amount at the rate of the day and at the constant rate."""
         if amount.currency == self.company.base_currency:
-            return Worth(amount.amount, amount.amount, amount.amount, 0, 0)
+            return _worth((amount.amount, amount.amount, amount.amount, 0, 0))
         said = lookup.converted(self.view, amount, self.company, day)
         return Worth(
             ZERO if said.base is None else said.base,
