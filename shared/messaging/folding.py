@@ -19,7 +19,7 @@ from shared.kernel.errors import StoppedError
 from shared.kernel.journal import Assertion, Journal, joined, stamp, unheard
 from shared.kernel.ledger import Cells, Ledger
 from shared.messaging.failpoints import Failpoints
-from shared.sales.references import Key, References
+from shared.sales.references import Key, References, key_of
 from shared.sales.timeline import Folded, Since
 from shared.storage import folds
 from shared.storage.database import Database, Writer
@@ -163,7 +163,7 @@ class FoldingLane:
         told: dict[Key, list[StreamRecord]] = {}
         for record in run:
             if record.entity in self._handler.kinds:
-                told.setdefault(Key(record.entity, record.subject), []).append(record)
+                told.setdefault(key_of((record.entity, record.subject)), []).append(record)
         after = replace(self._position, number=number)
         async with self._opener.database.write() as writer:
             known = await self._advance_and_load(writer, after, applied, list(told))

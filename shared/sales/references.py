@@ -8,6 +8,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 from shared.kernel.journal import Journal, Stamp, Value
@@ -23,6 +24,10 @@ class Key(NamedTuple):
 
     kind: str
     id: str
+
+
+key_of = partial(tuple.__new__, Key)
+"""A key of its two values, in order: half as slow as to call the class."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,7 +89,7 @@ def as_learned(
     A day is left out when nothing was learned about the entity and no answer that `read` was given changed. `since` is
     the first day that is read; the entity was known by then.
     """
-    days = sorted({one.known_on for one in journal})
+    days = sorted({one.known_on for one in journal if since is None or since < one.known_on})
     day = since or (days[0] if days else None)
     while day is not None:
         view = View(references, day)

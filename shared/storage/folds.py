@@ -6,7 +6,7 @@ from typing import Any
 
 from shared.kernel.journal import Assertion, Journal
 from shared.kernel.ledger import Cells, Ledger
-from shared.sales.references import Key, References
+from shared.sales.references import Key, References, key_of
 from shared.sales.timeline import Standing
 from shared.storage.copying import PostingRows
 from shared.storage.database import Reader, Writer
@@ -97,7 +97,7 @@ async def load_touched(
 
 def _entity(row: Mapping[str, Any]) -> Entity:
     parts = row["posted"]
-    key = Key(row["kind"], row["id"])
+    key = key_of((row["kind"], row["id"]))
     model = unpack_model(row["model"], row["number"])
     return Entity(key, unpack_journal(*row["journal"]), unpack_standing(parts), parts, packed=model)
 
