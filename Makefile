@@ -31,9 +31,13 @@ lint: $(VENV)/installed-dev  ## Format, lint, types, imports.
 check: lint  ## The same, then unit and contract tests on both cores: about two minutes.
 	$(BIN)/python -m pytest -q -n 2 --hypothesis-profile=quick tests/unit tests/contract
 
+# Tests that wait for no clock: they may run on both cores, each with servers of its own.
+SIDE_BY_SIDE := tests/unit tests/contract $(addprefix tests/integration/,\
+	forecast ingest metrics_read metrics_write pipeline sources)
+
 test: $(VENV)/installed-dev  ## Everything, against a real PostgreSQL and a real Kafka that the tests start.
-	$(BIN)/python -m pytest -n 2 tests/unit tests/contract
-	$(BIN)/python -m pytest --ignore=tests/unit --ignore=tests/contract
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(SIDE_BY_SIDE)
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE:%=--ignore=%)
 
 bench: $(VENV)/installed-dev  ## Speed, as ratios against a baseline of the same run.
 	$(BIN)/python -m pytest -m bench -s
