@@ -15,7 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import msgspec
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from quintant.stack import processes, services
 from quintant.stack.home import Home
@@ -23,8 +23,12 @@ from quintant.stack.processes import ProcessId
 from tests.running import Running
 from tests.servers import Server, new_broker, new_cluster, new_postgres
 
-settings.register_profile("quick", max_examples=20)  # for `make check`; `make test` draws the usual hundred
-settings.register_profile("thorough", max_examples=1000)
+_BUSY = (HealthCheck.too_slow,)
+"""How fast examples are drawn tells of the machine; in a new clone the first also makes tables of all characters."""
+settings.register_profile("usual", suppress_health_check=_BUSY)
+settings.register_profile("quick", max_examples=20, suppress_health_check=_BUSY)  # for `make check`
+settings.register_profile("thorough", max_examples=1000, suppress_health_check=_BUSY)
+settings.load_profile("usual")
 
 _PREFIX = "quintant-test-"
 _OWNER = "owner.json"
