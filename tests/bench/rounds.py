@@ -38,6 +38,7 @@ async def alternate(contestants: Mapping[str, Contestant], *, warm_up: bool) -> 
             rate = await contestants[name](number)
             if number:
                 rates[name].append(rate)
+                show(f"round {number}, {name}: {rate.a_second:,.0f} a second, {rate.a_processor_second:,.0f} at work")
     return rates
 
 
