@@ -31,7 +31,7 @@ lint: $(VENV)/installed-dev  ## Format, lint, types, imports.
 check: lint  ## The same, then unit and contract tests on both cores: about two minutes.
 	$(BIN)/python -m pytest -q -n 2 --hypothesis-profile=quick tests/unit tests/contract
 
-# Tests that wait for no clock: they may run on both cores, each with servers of its own.
+# Tests that hold nothing to a time: they may run on both cores, each core with servers of its own.
 SIDE_BY_SIDE := tests/unit tests/contract $(addprefix tests/integration/,\
 	forecast ingest metrics_read metrics_write pipeline sources)
 

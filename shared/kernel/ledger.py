@@ -92,7 +92,10 @@ def difference(owed: Mapping[PlaceT, Measures], posted: Mapping[PlaceT, Measures
     """What has to be appended so that `posted` becomes `owed`."""
     change: dict[PlaceT, Measures] = {}
     gone = dict(posted)
-    same: dict[int, Measures] = {}  # by identity, as below: many cells hold the very same measures
+    # Both by identity, for many cells hold the very same measures. What was posted was read anew from the database; the
+    # equal ones that are owed are of fewer objects, so their reversal is cheaper to make and to write.
+    same: dict[int, Measures] = {}
+    reversals: dict[int, Measures] = {}
     for cell, measures in owed.items():
         before = gone.pop(cell, None)
         if before is None:
@@ -101,7 +104,6 @@ def difference(owed: Mapping[PlaceT, Measures], posted: Mapping[PlaceT, Measures
             change[cell] = added(measures, negated(before))
         else:
             same[id(before)] = measures
-    reversals: dict[int, Measures] = {}
     for cell, measures in gone.items():
         if (reversal := reversals.get(id(measures))) is None:
             reversal = reversals[id(measures)] = negated(same.get(id(measures), measures))

@@ -187,9 +187,11 @@ class Running:
 
 
 @asynccontextmanager
-async def running(settings: Settings, database: Database, lanes: Opener | None = None) -> AsyncIterator[Running]:
+async def running(
+    settings: Settings, database: Database, lanes: Opener | None = None, kind: type[Loop] = Loop
+) -> AsyncIterator[Running]:
     """Run the loop as the runtime does: cancelled at the end."""
-    made = loop(settings, lanes or opener(settings, database))
+    made = loop(settings, lanes or opener(settings, database), kind=kind)
     task = asyncio.create_task(made.run())
     try:
         yield Running(made, task, database)

@@ -160,8 +160,8 @@ async def test_a_lone_worker_is_rebalanced_while_a_batch_is_in_hand(
     await is_right(database, inbox)
 
 
-class SilentLoop(Loop):
-    """Its first consumer falls silent after its first records, as aiokafka's did when all brokers had restarted."""
+class HinderedLoop(Loop):
+    """Something is wrong with its first consumer."""
 
     consumers = 0
 
@@ -169,8 +169,18 @@ class SilentLoop(Loop):
         consumer = super()._consumer()
         self.consumers += 1
         if self.consumers == 1:
-            consumer.getmany = silent_after_one(consumer.getmany)
+            self.hinder(consumer)
         return consumer
+
+    def hinder(self, consumer: AIOKafkaConsumer) -> None:
+        """Do it."""
+
+
+class SilentLoop(HinderedLoop):
+    """Its first consumer falls silent after its first records, as aiokafka's did when all brokers had restarted."""
+
+    def hinder(self, consumer: AIOKafkaConsumer) -> None:
+        consumer.getmany = silent_after_one(consumer.getmany)
 
 
 def silent_after_one(getmany: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
@@ -191,34 +201,24 @@ def silent_after_one(getmany: Callable[..., Awaitable[Any]]) -> Callable[..., Aw
 async def test_a_consumer_that_falls_silent_is_replaced(settings: Settings, database: Database, stream: Stream) -> None:
     inbox = Numbered(PARTITIONS)
     await stream.send_all(inbox.accept(STORY[:30]))
-    made = loop(settings.but(config={"silence": 0.3}), opener(database), kind=SilentLoop)
-    task = asyncio.create_task(made.run())
-    try:
-        service = Running(made, task, database)
+    hasty = settings.but(config={"silence": 0.3})
+    async with running(hasty, database, opener(database), SilentLoop) as service:
         await service.applied(inbox.heads)
         await stream.send_all(inbox.accept(STORY[30:]))
         await service.applied(inbox.heads)
-        assert isinstance(made, SilentLoop)
-        assert made.consumers == 2
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
+        assert isinstance(service.loop, SilentLoop)
+        assert service.loop.consumers == 2
     await is_right(database, inbox)
 
 
-class UnansweredLoop(Loop):
+class UnansweredLoop(HinderedLoop):
     """Its first consumer is not told the log's end the first time that it asks, or ever."""
 
-    consumers = 0
     asked = 0
     unanswered = 1
 
-    def _consumer(self) -> AIOKafkaConsumer:
-        consumer = super()._consumer()
-        self.consumers += 1
-        if self.consumers == 1:
-            consumer.end_offsets = self._unanswered(consumer.end_offsets)
-        return consumer
+    def hinder(self, consumer: AIOKafkaConsumer) -> None:
+        consumer.end_offsets = self._unanswered(consumer.end_offsets)
 
     def _unanswered(self, end_offsets: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         async def ask(*places: Any) -> Any:
@@ -241,11 +241,9 @@ async def test_a_moments_outage_makes_no_new_consumer_but_a_long_one_does(
     """A new one would have to wait until the session of the old one has passed."""
     inbox = Numbered(PARTITIONS)
     await stream.send_all(inbox.accept(STORY[:30]))
-    made = loop(settings.but(config={"silence": silence}), opener(database), kind=kind)
-    assert isinstance(made, kind)
-    task = asyncio.create_task(made.run())
-    try:
-        service = Running(made, task, database)
+    async with running(settings.but(config={"silence": silence}), database, opener(database), kind) as service:
+        made = service.loop
+        assert isinstance(made, kind)
         await service.applied(inbox.heads)
 
         async def settled() -> bool:
@@ -255,7 +253,4 @@ async def test_a_moments_outage_makes_no_new_consumer_but_a_long_one_does(
         await stream.send_all(inbox.accept(STORY[30:]))
         await service.applied(inbox.heads)
         assert made.consumers == consumers
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
     await is_right(database, inbox)
