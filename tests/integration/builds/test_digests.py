@@ -93,7 +93,7 @@ def summed(postings: Sequence[Posting]) -> Cells:
     return cells
 
 
-@trying(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@trying(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(one=POSTINGS, other=POSTINGS)
 async def test_it_is_the_same_exactly_if_the_cells_are(
     database: Database, one: list[Posting], other: list[Posting]
@@ -104,7 +104,7 @@ async def test_it_is_the_same_exactly_if_the_cells_are(
     assert (await told(database) == first) == (summed(one) == summed(other))
 
 
-@trying(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@trying(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(postings=POSTINGS, data=st.data())
 async def test_it_does_not_matter_how_the_sums_came_about(
     database: Database, postings: list[Posting], data: st.DataObject
@@ -129,7 +129,7 @@ def halves(one: Posting, value: Decimal) -> list[Posting]:
     return [one._replace(measures=part), one._replace(measures=added(one.measures, negated(part)))]
 
 
-@trying(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@trying(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(postings=POSTINGS, stops=st.lists(st.integers(1, 29), max_size=3), step=st.integers(1, 40))
 async def test_books_can_be_followed_while_they_grow(
     database: Database, postings: list[Posting], stops: list[int], step: int

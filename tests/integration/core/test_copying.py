@@ -50,7 +50,7 @@ async def test_every_value_arrives_as_it_was(database: Database) -> None:
         )
     drawn: list[dict[Cell, Measures]] = []
 
-    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=60, suppress_health_check=list(HealthCheck))
     @given(st.dictionaries(cells, measures, max_size=5))
     def draw(posted: dict[Cell, Measures]) -> None:
         drawn.append(posted)

@@ -39,7 +39,7 @@ def test_no_request_ends_with_5xx(ingest: tuple[Any, dict[str, str]]) -> None:
     assert len(operations) > 15
     for operation in operations:
 
-        @settings(suppress_health_check=list(HealthCheck), deadline=None, max_examples=settings().max_examples // 4)
+        @settings(suppress_health_check=list(HealthCheck), max_examples=settings().max_examples // 4)
         @given(operation.as_strategy())
         def no_5xx(case: Any) -> None:
             answer = case.call(headers=headers)

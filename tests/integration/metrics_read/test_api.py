@@ -303,7 +303,7 @@ NAMES = ("from", "to", "known_at", "grain", "by", "filter", "compare", "currency
          "format", "after", "cursor", "limit")  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.sampled_from([*CATALOGUE, "other"]),
     st.sampled_from(["", "/lineage"]),

@@ -151,7 +151,7 @@ def expected(postings: list[oracle.Posting], inquiry: Inquiry, row: Any) -> Any:
     return oracle.KPIS[inquiry.kpi.slug](oracle.selected(postings, slice_), slice_)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(an_inquiry(), st.integers(0, 10**9), st.sampled_from([0, 4, 10]))
 async def test_every_number_is_what_the_postings_say(
     database: Database, inquiry: Inquiry, seed: int, sealed: int
@@ -166,7 +166,7 @@ async def test_every_number_is_what_the_postings_say(
     assert len(set(groups)) == len(groups)
 
 
-@settings(max_examples=15, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 10**9), st.integers(20, 60), st.sampled_from([None, Grain.WEEK, Grain.MONTH]))
 async def test_windows_reach_back_from_the_end_of_each_period(
     database: Database, seed: int, window: int, grain: Grain | None
@@ -182,7 +182,7 @@ async def test_windows_reach_back_from_the_end_of_each_period(
     assert any(value is not None for value in values)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(an_inquiry(), st.integers(0, 10**9), st.sampled_from(Compare))
 async def test_slices_and_periods_leave_nothing_out(
     database: Database, inquiry: Inquiry, seed: int, compare: Compare
@@ -205,7 +205,7 @@ async def test_slices_and_periods_leave_nothing_out(
         assert figure.value == expected(postings, inquiry, replace(row, span=span))
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(an_inquiry(), st.integers(0, 10**9))
 async def test_lineage_sums_to_the_number(database: Database, inquiry: Inquiry, seed: int) -> None:
     postings = postings_about(inquiry, seed)

@@ -53,9 +53,7 @@ async def standing(database: Database) -> tuple[Rows, tuple[str, int], tuple[str
         return found, await digest(reader, None), await digest(reader, date(2026, 3, 30))
 
 
-@trying(
-    max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
-)
+@trying(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(events=companies_of_deals(), data=st.data())
 async def test_order_repetition_batches_and_partitions_do_not_matter(
     database: Database, company: Company, events: list[Event], data: st.DataObject

@@ -33,7 +33,7 @@ def forecast(
     return forecast_series(months(values), horizon=horizon, season=season, origins=origins)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(short, st.integers(1, 6), st.sampled_from([1, 4, 12]))
 def test_promises_for_any_short_series(values: list[Decimal], horizon: int, season: int) -> None:
     found = forecast(values, horizon=horizon, season=season)
@@ -52,7 +52,7 @@ def test_promises_for_any_short_series(values: list[Decimal], horizon: int, seas
     assert found == forecast(values, horizon=horizon, season=season)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(short, st.sampled_from([4, 1024]))
 def test_the_unit_of_the_series_does_not_matter(values: list[Decimal], factor: int) -> None:
     small, large = forecast(values), forecast([value * factor for value in values])

@@ -68,7 +68,7 @@ def moments(totals: dict[Decimal, float]) -> tuple[float, float]:
     return mean, math.fsum((float(total) - mean) ** 2 * mass for total, mass in totals.items())
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(14, 400), st.integers(0, 1_000))
 def test_many_deals_keep_mean_and_spread(count: int, seed: int) -> None:
     pairs = many(count, seed)

@@ -1,3 +1,4 @@
+from bisect import bisect_right
 from datetime import date, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -46,12 +47,12 @@ def test_there_are_never_more_spans_than_were_counted(calendar: Calendar, period
 def test_every_day_is_in_the_bucket_of_its_span(calendar: Calendar, period: Period, grain: Grain) -> None:
     spans = cut(calendar, period, grain)
     edges = Edges.of(spans)
+    assert list(edges.thresholds) == sorted(edges.thresholds)
     for place, span in enumerate(spans):
         assert span.start is not None
         for day in (span.start, span.last):
-            bucket = sum(edge <= day for edge in edges.thresholds)
-            assert edges.place_of[bucket] == place
-    assert sum(edge <= spans[-1].last + timedelta(days=1) for edge in edges.thresholds) not in edges.place_of
+            assert edges.place_of[bisect_right(edges.thresholds, day)] == place
+    assert bisect_right(edges.thresholds, spans[-1].last + timedelta(days=1)) not in edges.place_of
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 
 from services.metrics.domain.ledgers import CashDimensions, CashMeasures
 from shared.kernel.journal import Assertion
@@ -14,7 +14,7 @@ from tests.unit.metrics_write.company import now, posted, references, said, tota
 from tests.unit.metrics_write.partition import as_known, told
 from tests.unit.metrics_write.stories import Told, stories
 
-_SETTINGS = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+_SETTINGS = settings(max_examples=100)
 
 
 def payment(event: str = "1", day: str = "2026-03-10", **fields: Any) -> Assertion:

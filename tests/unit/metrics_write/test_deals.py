@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 
 from services.metrics.domain.ledgers import DealDimensions, DealMeasures
 from services.metrics.handlers import fold
@@ -20,7 +20,7 @@ from tests.unit.metrics_write.stories import COMPANY as STORY_COMPANY
 from tests.unit.metrics_write.stories import Told, days, journals, of_a_product, reference_data, stories
 
 OUTCOMES = ("advanced", "dropped", "undecided")
-_SETTINGS = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+_SETTINGS = settings(max_examples=60)
 
 
 def value_of(cells: Cells, fact: str, **where: object) -> tuple[int, str] | None:

@@ -4,13 +4,13 @@ from dataclasses import replace
 from datetime import date
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.metrics_write.partition import as_known, told
 from tests.unit.metrics_write.stories import KINDS, Told, days, stories
 
-_SETTINGS = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+_SETTINGS = settings(max_examples=60)
 
 
 @pytest.mark.parametrize("kind", KINDS)

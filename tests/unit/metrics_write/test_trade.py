@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.metrics.domain.ledgers import TradeDimensions, TradeMeasures
@@ -19,7 +19,7 @@ from tests.unit.metrics_write.partition import as_known, told
 from tests.unit.metrics_write.stories import COMPANY as STORY_COMPANY
 from tests.unit.metrics_write.stories import Told, journals, of_a_product, reference_data, stories
 
-_SETTINGS = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+_SETTINGS = settings(max_examples=60)
 DAY = date(2026, 3, 10)
 BOXES = {"box": {"factor": "12"}}
 

@@ -5,16 +5,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from shared.kernel.journal import Assertion, Journal, Stamp, Value, merge
 from shared.kernel.period import Calendar
 from shared.sales.company import Company, Pipelines
 from shared.sales.references import Key, References
-
-law = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-"""A busy machine refutes nothing."""
 
 START = datetime(2026, 3, 26, tzinfo=UTC)
 """Clocks change in the zones below within the days of these stories."""

@@ -15,7 +15,7 @@ from shared.sales.references import Key, References
 from shared.sales.timeline import Standing
 from shared.storage.folds import Entity
 from shared.storage.outbox import Message
-from tests.unit.pipeline.stories import Story, company, law, references, stories
+from tests.unit.pipeline.stories import Story, company, references, stories
 
 DEAL = Key("deal", "D-1")
 COMPANY = company()
@@ -39,7 +39,6 @@ def ids(messages: Sequence[Message]) -> list[str]:
     return [message.headers["ce_id"] for message in messages]
 
 
-@law
 @given(stories())
 def test_a_deal_told_at_once_says_each_of_its_transitions(story: Story) -> None:
     said = say(COMPANY, [change((), story.deal, references(story.references))], references(story.references))
@@ -47,7 +46,6 @@ def test_a_deal_told_at_once_says_each_of_its_transitions(story: Story) -> None:
     assert {message.key for message in said} == {"D-1"}
 
 
-@law
 @given(stories(), st.data())
 def test_a_deal_told_event_by_event_says_nothing_twice_in_a_row(story: Story, data: st.DataObject) -> None:
     refs = references(story.references)
@@ -62,7 +60,6 @@ def test_a_deal_told_event_by_event_says_nothing_twice_in_a_row(story: Story, da
     assert heard >= set(ids(say(COMPANY, [change((), story.deal, refs)], refs)))
 
 
-@law
 @given(stories(), st.data())
 def test_what_was_forgotten_goes_on_as_what_was_kept(story: Story, data: st.DataObject) -> None:
     refs = references(story.references)
@@ -78,7 +75,6 @@ def test_what_was_forgotten_goes_on_as_what_was_kept(story: Story, data: st.Data
         assert forgotten == kept
 
 
-@law
 @given(stories())
 def test_the_end_that_other_rules_made_is_not_read_on(story: Story) -> None:
     made = change((), story.deal, references(story.references)).after
@@ -89,7 +85,6 @@ def test_the_end_that_other_rules_made_is_not_read_on(story: Story) -> None:
     assert OF_DEALS.pack(Entity(DEAL)) is None
 
 
-@law
 @given(stories(), st.data())
 def test_without_a_model_the_same_is_said(story: Story, data: st.DataObject) -> None:
     """When other rules have made what is stored, nothing is told again that these rules would have told."""
@@ -102,7 +97,6 @@ def test_without_a_model_the_same_is_said(story: Story, data: st.DataObject) -> 
         known = told.after
 
 
-@law
 @given(stories())
 def test_what_is_known_already_says_nothing(story: Story) -> None:
     assert not say(
@@ -110,7 +104,6 @@ def test_what_is_known_already_says_nothing(story: Story) -> None:
     )
 
 
-@law
 @given(stories())
 def test_history_says_nothing(story: Story) -> None:
     assert not say(
@@ -120,7 +113,6 @@ def test_history_says_nothing(story: Story) -> None:
     )
 
 
-@law
 @given(stories())
 def test_an_ended_deal_is_in_no_stage(story: Story) -> None:
     for message in say(COMPANY, [change((), story.deal, references(story.references))], references(story.references)):
@@ -128,7 +120,6 @@ def test_an_ended_deal_is_in_no_stage(story: Story) -> None:
         assert (body["to"] is None) == (body["outcome"] == "ended")
 
 
-@law
 @given(stories())
 def test_folding_posts_nothing_and_asks_for_what_the_history_asks(story: Story) -> None:
     refs = references(story.references)

@@ -17,7 +17,7 @@ from shared.sales import lookup
 from shared.sales.company import Company
 from shared.sales.deal import created_on, deal_life, deal_value
 from shared.sales.references import Key, References, View
-from tests.unit.pipeline.stories import START, Story, company, dates, instants, law, references, stories, zones
+from tests.unit.pipeline.stories import START, Story, company, dates, instants, references, stories, zones
 
 
 def read(journal: Journal, refs: References, told: Company, at: datetime, known_at: date) -> dict[str, object] | None:
@@ -63,7 +63,6 @@ def found(rectangles: tuple[Rectangle, ...], at: datetime, known_at: date) -> Fa
     return hits[0] if hits else None
 
 
-@law
 @given(stories(), zones, instants, dates)
 def test_rectangles_say_what_the_life_says(story: Story, zone: str, at: datetime, known_at: date) -> None:
     told, refs = company(zone), references(story.references)
@@ -74,7 +73,6 @@ def test_rectangles_say_what_the_life_says(story: Story, zone: str, at: datetime
         assert {name: getattr(facts, name) for name in expected} == expected
 
 
-@law
 @given(stories(), zones, dates)
 def test_a_past_answer_is_what_was_answered_then(story: Story, zone: str, known_at: date) -> None:
     told = company(zone)
@@ -92,7 +90,6 @@ def test_a_past_answer_is_what_was_answered_then(story: Story, zone: str, known_
     assert still == {one.slice for one in before if one.known_until is None}
 
 
-@law
 @given(stories(), zones, st.data())
 def test_order_and_repetition_do_not_matter(story: Story, zone: str, data: st.DataObject) -> None:
     told = company(zone)
@@ -103,7 +100,6 @@ def test_order_and_repetition_do_not_matter(story: Story, zone: str, data: st.Da
     assert history(merge(merge((), shuffled[:cut]), shuffled[cut:]), refs, told) == expected
 
 
-@law
 @given(stories(), zones)
 def test_rectangles_are_as_large_as_they_can_be(story: Story, zone: str) -> None:
     """Equal neighbours, in time and in knowledge, are one: so equal knowledge gives equal rows."""
@@ -120,7 +116,6 @@ def test_rectangles_are_as_large_as_they_can_be(story: Story, zone: str) -> None
             assert overlap[0] >= overlap[1]
 
 
-@law
 @given(stories(), zones)
 def test_a_deal_asked_for_every_reference_that_it_depends_on(story: Story, zone: str) -> None:
     told, refs = company(zone), references(story.references)
@@ -131,7 +126,6 @@ def test_a_deal_asked_for_every_reference_that_it_depends_on(story: Story, zone:
             assert key in made.asked
 
 
-@law
 @given(stories(), stories(), zones)
 def test_references_that_were_not_asked_for_change_nothing(story: Story, other: Story, zone: str) -> None:
     """Misses count as asked: so a reference that comes later finds the deals that would have read it."""
@@ -141,7 +135,6 @@ def test_references_that_were_not_asked_for_change_nothing(story: Story, other: 
     assert history(story.journal, references([*story.references, *more]), told) == made
 
 
-@law
 @given(stories(), zones, st.data())
 def test_a_history_goes_on_as_if_all_had_been_told_at_once(story: Story, zone: str, data: st.DataObject) -> None:
     """Whatever the order and the parts."""
@@ -197,7 +190,6 @@ def new(before: History, after: History) -> list[tuple[object, ...]]:
     return [(one.entry, one.came_from, one.facts) for one in visits(after.slices) if one.entry not in told]
 
 
-@law
 @given(stories(), stories(), zones, st.integers(1, 7))
 def test_a_history_goes_on_after_references_that_it_did_not_ask_for(
     story: Story, other: Story, zone: str, count: int
@@ -209,7 +201,6 @@ def test_a_history_goes_on_after_references_that_it_did_not_ask_for(
     assert step(made.end, heard, story.journal, refs, told).after.end == history(story.journal, refs, told).end
 
 
-@law
 @given(stories(), zones)
 def test_the_end_of_a_history_is_found_again_in_its_bytes(story: Story, zone: str) -> None:
     told = company(zone)
@@ -218,7 +209,6 @@ def test_the_end_of_a_history_is_found_again_in_its_bytes(story: Story, zone: st
         assert unpack_end(pack_end(end, asked), story.journal, asked, told) == end
 
 
-@law
 @given(
     stages=st.lists(st.sampled_from(["prospecting", "qualification", "proposal"]), min_size=2, max_size=9),
     one_day=st.booleans(),
@@ -382,7 +372,6 @@ def test_the_run_of_a_win_survives_another_pipeline() -> None:
     assert [one.facts.pipeline for one in sorted(rows)] == ["default", "renewals"]
 
 
-@law
 @given(stories())
 def test_slices_known_on_one_day_follow_one_another_without_a_gap(story: Story) -> None:
     rows = [

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from services.pipeline.domain.stages import days_between, entered_before, midnight
 from shared.kernel.period import Calendar
-from tests.unit.pipeline.stories import company, law
+from tests.unit.pipeline.stories import company
 
 CLOCK_CHANGES = ("UTC", "Asia/Shanghai", "America/Sao_Paulo", "America/Santiago", "Asia/Beirut", "Europe/Lisbon")
 FIRST, LAST = datetime.fromisoformat("2000-01-01"), datetime.fromisoformat("2035-12-31")
@@ -18,7 +18,6 @@ days = st.dates(date(2000, 1, 1), date(2035, 12, 31))
 moments = st.datetimes(FIRST, LAST, timezones=st.just(UTC))
 
 
-@law
 @given(calendars, days)
 def test_a_day_begins_at_its_midnight(calendar: Calendar, day: date) -> None:
     """Also where the clock jumps over midnight."""
@@ -27,7 +26,6 @@ def test_a_day_begins_at_its_midnight(calendar: Calendar, day: date) -> None:
     assert calendar.day(begins - timedelta(microseconds=1)) == day - timedelta(days=1)
 
 
-@law
 @given(calendars, moments, moments, st.integers(0, 400))
 def test_longer_than_counts_whole_business_days(calendar: Calendar, entered: datetime, at: datetime, days: int) -> None:
     before = entered_before(calendar, at, days)

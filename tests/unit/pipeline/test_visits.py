@@ -13,7 +13,7 @@ from shared.kernel.journal import Assertion, known
 from shared.sales.company import Company
 from shared.sales.deal import DealState, closing, deal_life
 from shared.sales.references import View
-from tests.unit.pipeline.stories import START, Story, company, dates, instants, law, references, stories, zones
+from tests.unit.pipeline.stories import START, Story, company, dates, instants, references, stories, zones
 
 FOR_EVER = START + timedelta(days=10_000)
 
@@ -45,7 +45,6 @@ def transitions(assertions: Sequence[Assertion], life: Sequence[DealState]) -> l
     return found
 
 
-@law
 @given(stories(), zones, dates)
 def test_visits_are_the_transitions_of_the_life(story: Story, zone: str, known_at: date) -> None:
     told = company(zone)
@@ -58,7 +57,6 @@ def test_visits_are_the_transitions_of_the_life(story: Story, zone: str, known_a
     assert found == transitions(assertions, life)
 
 
-@law
 @given(stories())
 def test_a_win_or_loss_was_entered_where_it_closed(story: Story) -> None:
     """The same day as everybody else counts it for."""
@@ -68,7 +66,6 @@ def test_a_win_or_loss_was_entered_where_it_closed(story: Story) -> None:
         assert visits(slices_of(story, company(), date.max))[-1].entry.at == closed.since
 
 
-@law
 @given(stories(), zones, instants)
 def test_times_in_open_stages_add_up_to_the_time_that_the_deal_was_open(
     story: Story, zone: str, until: datetime
@@ -88,7 +85,6 @@ def test_times_in_open_stages_add_up_to_the_time_that_the_deal_was_open(
     assert spent == expected
 
 
-@law
 @given(stories(), instants)
 def test_a_visit_ends_where_the_next_begins(story: Story, until: datetime) -> None:
     made = visits(slices_of(story, company(), date.max), until)
@@ -96,7 +92,6 @@ def test_a_visit_ends_where_the_next_begins(story: Story, until: datetime) -> No
     assert [one.left_at for one in made] == [*(one.entry.at for one in made[1:]), *([None] if made else [])]
 
 
-@law
 @given(stories(), instants)
 def test_the_present_slice_is_the_last_visit(story: Story, at: datetime) -> None:
     slices = slices_of(story, company(), date.max)

@@ -14,7 +14,7 @@ from tests.unit.sales.events import Event
 from tests.unit.sales.stories import days, learned_by, stories
 from tests.unit.sales.worker import Worker, ledger, read, told
 
-law = settings(deadline=None, max_examples=150)
+law = settings(max_examples=150)
 
 
 @law

@@ -15,7 +15,7 @@ OTHER = Key("member", "bo")
 numbers = st.integers(0, 8)
 days = numbers.map(lambda number: FIRST + timedelta(days=number))
 known_days = days | st.just(date.max)
-law = settings(deadline=None, max_examples=200)
+law = settings(max_examples=200)
 
 
 def day(number: int) -> date:

@@ -125,7 +125,7 @@ CALLS = ["length(", "sum(", "abs(", "join('',", "map(&", "keys(", "to_string(", 
 WORDS = st.sampled_from([*SIGNS, *CALLS, "id", "$", "^", "$.a"])
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.lists(WORDS, min_size=1, max_size=12).map("".join), JSON)
 def test_an_expression_is_refused_or_gives_an_answer(expression: str, body: object) -> None:
     try:
